@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/error.h"
+
+namespace holdfast::http {
+
+/// A request with its whole body. Header names compare without regard to case.
+struct Request {
+    std::string method;
+    std::string target;  ///< as sent: path and query, percent-encoded
+    int version = 11;    ///< 10 or 11
+    std::vector<std::pair<std::string, std::string>> headers;  ///< in order, duplicates kept
+    std::string body;
+    bool keep_alive = true;
+
+    /// The first of that name; "" if there is none.
+    [[nodiscard]] std::string_view header(std::string_view name) const;
+    /// How often the name occurs.
+    [[nodiscard]] std::size_t count(std::string_view name) const;
+    /// Whether a comma-separated header (all of that name together) holds `token`, without regard to case.
+    [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
+};
+
+struct Response {
+    int status = 200;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string body;
+    bool keep_alive = true;
+
+    [[nodiscard]] std::string_view header(std::string_view name) const;
+    [[nodiscard]] std::size_t count(std::string_view name) const;
+    [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
+};
+
+/// Head and body as bytes for the wire; adds Content-Length and Connection. For 101 and 204 there is no body. `head_only` answers HEAD.
+[[nodiscard]] std::string to_wire(const Response& response, bool head_only = false);
+/// "Not Found" for 404.
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+struct Limits {
+    std::size_t head_size_bytes = 16 << 10;
+    std::size_t body_size_bytes = 64 << 10;
+};
+
+/// Takes requests off a byte stream, one after the other (keep-alive, pipelining). Over Boost.Beast's parser.
+/// Owns nothing but the unfinished request.
+class RequestReader {
+public:
+    explicit RequestReader(const Limits& limits = {});
+    ~RequestReader();
+    RequestReader(RequestReader&&) noexcept;
+    RequestReader& operator=(RequestReader&&) noexcept;
+
+    /// The next request in `bytes`; advances `bytes` past what was consumed. What follows an Upgrade request is left in `bytes`.
+    /// nullopt: not complete yet.
+    /// Errors: invalid (answer 400), too_large (answer 431 for the head, 413 for the body; the message says which). Then the connection must be closed.
+    [[nodiscard]] Result<std::optional<Request>> next(ByteView& bytes);
+    /// Nothing of a request has been received yet: the connection is idle.
+    [[nodiscard]] bool idle() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// The client's side of the opening handshake: one response head (a body, if any, is collected up to the limit and only if the status is not 101).
+class ResponseReader {
+public:
+    explicit ResponseReader(const Limits& limits = {});
+    ~ResponseReader();
+    ResponseReader(ResponseReader&&) noexcept;
+    ResponseReader& operator=(ResponseReader&&) noexcept;
+
+    /// As RequestReader::next. For 101 the head alone; what follows it is left in `bytes`.
+    [[nodiscard]] Result<std::optional<Response>> next(ByteView& bytes);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// A request target taken apart: path segments and query, percent-decoded.
+struct Target {
+    std::string path;  ///< decoded, "/api/devices/x"
+    std::vector<std::string> segments;
+    std::vector<std::pair<std::string, std::string>> query;
+    /// nullopt: not given.
+    [[nodiscard]] std::optional<std::string> parameter(std::string_view name) const;
+};
+/// Errors: invalid (bad percent-encoding, no leading slash, NUL).
+[[nodiscard]] Result<Target> parse_target(std::string_view target);
+/// Percent-encodes everything but unreserved characters (RFC 3986, Section 2.3).
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
+/// "wss://host:port/path?query" and its kin.
+struct Url {
+    std::string scheme;  ///< lower case
+    std::string user, password;  ///< percent-decoded, "" if absent
+    std::string host;    ///< without brackets
+    std::uint16_t port = 0;  ///< the scheme's default filled in
+    std::string target;  ///< "/" at least
+    /// "host" or "host:port" where the port is not the scheme's default; IPv6 in brackets.
+    [[nodiscard]] std::string authority() const;
+};
+/// Schemes http, https, ws, wss. Errors: invalid (says what is wrong).
+[[nodiscard]] Result<Url> parse_url(std::string_view url);
+
+}  // namespace holdfast::http

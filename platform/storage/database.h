@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/error.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace holdfast::storage {
+
+/// A prepared statement in use: bind, step, read columns. Belongs to its Database, which keeps it prepared; when this
+/// object ends, the statement is reset and its bindings are cleared. Views returned by `text` and `blob` are valid until the next
+/// `step`.
+class Statement {
+public:
+    explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+    ~Statement();
+    Statement(Statement&& other) noexcept;
+    Statement& operator=(Statement&&) = delete;
+
+    /// Binds `?1`, `?2` … in order; integers, std::string_view, ByteView (as BLOB).
+    /// Text and blobs are not copied: they must live until the statement has been stepped.
+    template <class... Values>
+    Statement& bind(const Values&... values) {
+        int index = 0;
+        (bind_at(++index, values), ...);
+        return *this;
+    }
+
+    /// true: a row is there. false: done.
+    /// Errors: full (disk or size limit), corrupt, io; the transaction must then be rolled back.
+    [[nodiscard]] Result<bool> step();
+    /// For statements without rows.
+    [[nodiscard]] Result<void> run();
+
+    [[nodiscard]] std::int64_t integer(int column) const;
+    [[nodiscard]] std::string_view text(int column) const;
+    [[nodiscard]] ByteView blob(int column) const;
+
+private:
+    void bind_at(int index, std::int64_t value);
+    void bind_at(int index, std::string_view text);
+    void bind_at(int index, ByteView blob);
+
+    sqlite3_stmt* statement_;
+};
+
+struct DatabaseOptions {
+    int page_size_bytes = 1024;
+    /// A registered SQLite VFS; "" for the system's own. Tests put a fault-injecting one here.
+    std::string vfs;
+    std::int64_t cache_bytes = 512 << 10;
+    /// The WAL is checkpointed when it has grown to this.
+    std::int64_t wal_bytes = 1 << 20;
+};
+
+/// One SQLite database file, opened for this process alone (locking_mode=EXCLUSIVE, so there is no -shm file), WAL,
+/// synchronous=FULL: when a transaction has committed it survives a power cut. All PRAGMAs of the program are in database.cpp.
+/// Used by one thread at a time.
+class Database {
+public:
+    /// Errors: io (cannot be created or opened), corrupt (not a database, or damaged), full, refused (another process
+    /// has it open).
+    [[nodiscard]] static Result<Database> open(const std::filesystem::path& file, const DatabaseOptions& options = {});
+    ~Database();
+    Database(Database&&) noexcept;
+    Database& operator=(Database&&) noexcept;
+
+    /// Several statements, no parameters, no rows: schema and migrations.
+    [[nodiscard]] Result<void> execute(const std::string& sql);
+    /// Prepares on first use and keeps the statement. `sql` must be a literal (it is identified by its address).
+    [[nodiscard]] Result<Statement> prepare(const char* sql);
+
+    [[nodiscard]] Result<std::int64_t> user_version();
+    [[nodiscard]] Result<void> set_user_version(std::int64_t version);
+
+    /// Pages in use, without those on the free list, times the page size.
+    [[nodiscard]] Result<std::int64_t> used_bytes();
+
+    /// Moves the WAL into the database file, as far as that can be done now, and truncates it.
+    [[nodiscard]] Result<void> checkpoint();
+
+    /// Whether the content can be read through and hangs together (`PRAGMA quick_check`). Errors: corrupt, io.
+    [[nodiscard]] Result<void> verify();
+
+private:
+    struct Connection;
+    explicit Database(std::unique_ptr<Connection> connection);
+    std::unique_ptr<Connection> connection_;
+};
+
+/// BEGIN IMMEDIATE … COMMIT; rolled back when it ends without `commit`, and when `commit` fails.
+class Transaction {
+public:
+    [[nodiscard]] static Result<Transaction> begin(Database& database);
+    ~Transaction();
+    Transaction(Transaction&& other) noexcept;
+    Transaction& operator=(Transaction&&) = delete;
+
+    /// When this returns success, the writes are on stable storage. Errors: full, io, corrupt.
+    [[nodiscard]] Result<void> commit();
+
+private:
+    explicit Transaction(Database& database) : database_(&database) {}
+    Database* database_;
+};
+
+}  // namespace holdfast::storage
