@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""Enforces DESIGN.md's direction of includes: include_direction.py ROOT. Exit 1 names every include that points up."""
+
+import pathlib
+import re
+import sys
+
+# What a module of firmware may include besides itself. `app` may include everything.
+PROTOCOLS = {"sockjs", "stomp", "journal", "websocket", "http", "telemetry", "base", "proto"}
+FIRMWARE = {
+    "base": set(),
+    "telemetry": {"base"},
+    "http": {"base"},
+    "websocket": {"http", "base"},
+    "stomp": {"websocket", "http", "telemetry", "base"},
+    "sockjs": {"websocket", "http", "telemetry", "base"},
+    "journal": {"telemetry", "base"},
+    "uplink": PROTOCOLS,
+    "hub": PROTOCOLS,
+    "dashboard": PROTOCOLS,
+}
+# Platform headers that firmware below `app` may include: the journal is given an open database.
+FIRMWARE_MAY_SEE = {("journal", "platform/storage/database.h")}
+# What platform may know of firmware: the vocabulary, not what is built with it.
+PLATFORM_MAY_SEE = {"base", "telemetry"}
+# Sockets, files, clocks, threads and random numbers come in from outside, so that tests can be in their place.
+OUTSIDE_WORLD = re.compile(
+    r"boost/asio|netinet/|arpa/"
+    r"|(sys/(socket|stat|mman|epoll|time|random|un|ioctl)\.h|netdb\.h|poll\.h|fcntl\.h|unistd\.h|pthread\.h"
+    r"|fstream|thread|mutex|condition_variable|future|random)$"
+)
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def objection(source, bracket, header):
+    """Why `source` (as parts of its path) must not include `header`; None: it may."""
+    layer, module = source[0], source[1]
+    target = header.split("/")
+    ours = bracket == '"' or target[0] in ("firmware", "platform", "tests", "holdfast")
+
+    if ours and target[0] == "tests":
+        return "nothing outside tests includes a test's header"
+    if layer == "platform":
+        if ours and target[0] == "firmware" and target[1] not in PLATFORM_MAY_SEE:
+            return "platform sees only firmware/" + " and firmware/".join(sorted(PLATFORM_MAY_SEE))
+        return None
+    if module == "app":
+        return None
+
+    if module not in FIRMWARE:
+        return f"firmware/{module} has no place in the layers yet: give it one in tests/check/include_direction.py"
+    if not ours:
+        return "firmware has no socket, file, clock, thread or random number" if OUTSIDE_WORLD.match(header) else None
+    if target[0] == "firmware":
+        if len(target) > 2 and target[1] not in FIRMWARE[module] | {module}:
+            return f"firmware/{module} may include only " + (", ".join(sorted(FIRMWARE[module])) or "itself")
+    elif target[0] == "platform":
+        if (module, header) not in FIRMWARE_MAY_SEE:
+            return "firmware does not see platform; it declares interfaces"
+    elif target[0] == "holdfast" and "proto" not in FIRMWARE[module]:
+        return f"firmware/{module} does not know the wire schema"
+    elif target[0] not in ("holdfast", "firmware") and "/" not in header:
+        return "our headers are included by their path from the root"
+    return None
+
+
+def objections(root):
+    for layer in ("firmware", "platform"):
+        for file in sorted((root / layer).rglob("*")):
+            path = file.relative_to(root)
+            if file.suffix not in (".h", ".cpp") or "node_modules" in path.parts or len(path.parts) < 3:
+                continue
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+                match = INCLUDE.match(line)
+                reason = match and objection(path.parts, *match.groups())
+                if reason:
+                    yield f"{path}:{number}: {match.group(2)}: {reason}"
+
+
+def main():
+    found = list(objections(pathlib.Path(sys.argv[1])))
+    for line in found:
+        print(line)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
