@@ -14,7 +14,8 @@ FIRMWARE = {
     "websocket": {"http", "base"},
     "stomp": {"websocket", "http", "telemetry", "base"},
     "sockjs": {"websocket", "http", "telemetry", "base"},
-    "journal": {"telemetry", "base"},
+    # What is journaled is encoded once, as it will be sent: so the journal knows the wire schema.
+    "journal": {"telemetry", "base", "proto"},
     "uplink": PROTOCOLS,
     "hub": PROTOCOLS,
     "dashboard": PROTOCOLS,
