@@ -15,9 +15,9 @@ struct sqlite3_stmt;
 
 namespace holdfast::storage {
 
-/// A prepared statement in use: bind, step, read columns. Belongs to its Database, which keeps it prepared; when this
-/// object ends, the statement is reset and its bindings are cleared. Views returned by `text` and `blob` are valid until the next
-/// `step`.
+/// A prepared statement in use: bind, step, read columns. Belongs to its Database, which keeps it
+/// prepared; when this object ends, the statement is reset and its bindings are cleared. Views
+/// returned by `text` and `blob` are valid until the next `step`.
 class Statement {
 public:
     explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
@@ -57,40 +57,53 @@ struct DatabaseOptions {
     /// A registered SQLite VFS; "" for the system's own. Tests put a fault-injecting one here.
     std::string vfs;
     std::int64_t cache_bytes = 512 << 10;
-    /// The WAL is checkpointed when it has grown to this.
+    /// The WAL is checkpointed when it has grown to this; so its file stays below this and one
+    /// transaction.
     std::int64_t wal_bytes = 1 << 20;
 };
 
-/// One SQLite database file, opened for this process alone (locking_mode=EXCLUSIVE, so there is no -shm file), WAL,
-/// synchronous=FULL: when a transaction has committed it survives a power cut. All PRAGMAs of the program are in database.cpp.
-/// Used by one thread at a time.
+/// One SQLite database file, opened for this process alone (locking_mode=EXCLUSIVE, so there is no
+/// -shm file), WAL, synchronous=FULL: when a transaction has committed it survives a power cut. All
+/// PRAGMAs of the program are in database.cpp. Used by one thread at a time.
 class Database {
 public:
-    /// Errors: io (cannot be created or opened), corrupt (not a database, or damaged), full, refused (another process
-    /// has it open).
-    [[nodiscard]] static Result<Database> open(const std::filesystem::path& file, const DatabaseOptions& options = {});
+    /// Errors: io (cannot be created or opened), corrupt (not a database, or damaged), full,
+    /// refused (another process has it open).
+    [[nodiscard]] static Result<Database> open(const std::filesystem::path& file,
+                                               const DatabaseOptions& options = {});
     ~Database();
     Database(Database&&) noexcept;
     Database& operator=(Database&&) noexcept;
 
     /// Several statements, no parameters, no rows: schema and migrations.
     [[nodiscard]] Result<void> execute(const std::string& sql);
-    /// Prepares on first use and keeps the statement. `sql` must be a literal (it is identified by its address).
+    /// Prepares on first use and keeps the statement. `sql` must be a literal (it is identified by
+    /// its address).
     [[nodiscard]] Result<Statement> prepare(const char* sql);
 
     [[nodiscard]] Result<std::int64_t> user_version();
     [[nodiscard]] Result<void> set_user_version(std::int64_t version);
 
-    /// Pages in use, without those on the free list, times the page size.
+    /// Of the file, which keeps the page size it was created with.
+    [[nodiscard]] int page_size_bytes() const;
+    /// Pages in use, without those on the free list, times the page size; inside a transaction as
+    /// it will be after it.
     [[nodiscard]] Result<std::int64_t> used_bytes();
+
+    /// Moves `file` and its WAL to the first free name of `file`.unreadable-1, -2 …, which is
+    /// returned. No Database may have it open. Errors: io, full.
+    [[nodiscard]] static Result<std::filesystem::path> move_aside(
+        const std::filesystem::path& file, const DatabaseOptions& options = {});
 
     /// Moves the WAL into the database file, as far as that can be done now, and truncates it.
     [[nodiscard]] Result<void> checkpoint();
 
-    /// Whether the content can be read through and hangs together (`PRAGMA quick_check`). Errors: corrupt, io.
+    /// Whether the content can be read through and hangs together (`PRAGMA quick_check`). Errors:
+    /// corrupt, io.
     [[nodiscard]] Result<void> verify();
 
 private:
+    friend class Transaction;
     struct Connection;
     explicit Database(std::unique_ptr<Connection> connection);
     std::unique_ptr<Connection> connection_;
@@ -105,11 +118,13 @@ public:
     Transaction& operator=(Transaction&&) = delete;
 
     /// When this returns success, the writes are on stable storage. Errors: full, io, corrupt.
+    /// After an error they are not there for this process; what a power cut at this moment would
+    /// leave is either all or nothing.
     [[nodiscard]] Result<void> commit();
 
 private:
-    explicit Transaction(Database& database) : database_(&database) {}
-    Database* database_;
+    explicit Transaction(Database::Connection& connection) : connection_(&connection) {}
+    Database::Connection* connection_;  ///< null when committed
 };
 
 }  // namespace holdfast::storage
