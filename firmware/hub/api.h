@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firmware/base/error.h"
+#include "firmware/http/message.h"
+#include "firmware/hub/fleet.h"
+#include "firmware/journal/journal.h"
+#include "firmware/journal/store.h"
+
+namespace holdfast::hub {
+
+/// The bodies of the HTTP interface (README.md, "HTTP"). Pure: what is stored has been read by the
+/// caller.
+
+/// `GET /api/devices`. `own`: this node's id, which is always online.
+[[nodiscard]] std::string devices_json(const Fleet& fleet, const journal::Journal& journal);
+/// `GET /api/devices/{id}`. nullopt: no such device.
+[[nodiscard]] std::optional<std::string> device_json(const std::string& id, const Fleet& fleet,
+                                                     const journal::Journal& journal,
+                                                     const std::vector<journal::StoredGap>& gaps);
+/// `GET /api/devices/{id}/channels`. nullopt: no such device.
+[[nodiscard]] std::optional<std::string> channels_json(const std::string& id, const Fleet& fleet,
+                                                       const journal::Journal& journal);
+[[nodiscard]] bool knows_device(const std::string& id, const Fleet& fleet,
+                                const journal::Journal& journal);
+
+struct ReadingsRequest {
+    journal::Query query;
+    bool csv = false;
+};
+/// The query part of `GET /api/devices/{id}/readings`. Errors: invalid (names the parameter and
+/// what would be right).
+[[nodiscard]] Result<ReadingsRequest> parse_readings_request(const std::string& device,
+                                                             const http::Target& target);
+[[nodiscard]] std::string readings_json(const journal::Page& page);
+/// RFC 4180, with a head line.
+[[nodiscard]] std::string readings_csv(const journal::Page& page);
+
+}  // namespace holdfast::hub

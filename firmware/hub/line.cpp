@@ -1,0 +1,296 @@
+#include "firmware/hub/line.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "firmware/telemetry/batch_codec.h"
+
+namespace holdfast::hub {
+
+using journal::Record;
+using journal::RecordKind;
+
+Line::Line(Shared shared, Admission admission, const LineOptions& options)
+    : shared_(shared), admission_(std::move(admission)), options_(options) {}
+
+Line::~Line() {
+    if (greeted_ && !superseded_) {
+        Device& entry = device(admission_.device);
+        entry.online = false;
+        entry.connected_since.reset();
+    }
+}
+
+Device& Line::device(const std::string& origin) {
+    return shared_.fleet[origin];
+}
+
+Result<void> Line::received(ByteView bytes, Now now) {
+    Result<journal::Message> parsed = journal::from_wire(bytes);
+    if (!parsed) {
+        return std::unexpected(std::move(parsed).error());
+    }
+    journal::Message& message = *parsed;
+    if (const auto* greeting = std::get_if<journal::HelloMessage>(&message)) {
+        return hello(*greeting, now);
+    }
+    if (!greeted_) {
+        return fail(ErrorCode::invalid, "the first message of a line must be Hello");
+    }
+    if (superseded_ || said_goodbye_) {
+        return {};
+    }
+    device(admission_.device).last_seen = now.wall;
+    if (auto* received = std::get_if<Record>(&message)) {
+        return record(std::move(*received), now);
+    }
+    if (const auto* opened = std::get_if<journal::OpenMessage>(&message)) {
+        Result<void> result = open(*opened);
+        if (result) {
+            LineStream& stream = streams_.at(opened->stream);
+            stream.waiting.emplace_back(shared_.journal.next_position(),
+                                        shared_.journal.accepted_through(stream.id));
+            durable();
+        }
+        return result;
+    }
+    if (std::holds_alternative<journal::UnknownMessage>(message)) {
+        out_.push_back(to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
+    }
+    return {};
+}
+
+Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
+    if (greeted_) {
+        return fail(ErrorCode::invalid, "a second Hello");
+    }
+    if (message.device != admission_.device) {
+        return fail(ErrorCode::unauthorized, "the token is of device \"" + admission_.device +
+                                                 "\", but Hello says \"" + message.device + "\"");
+    }
+    greeted_ = true;
+    Device& entry = device(admission_.device);
+    entry.online = true;
+    entry.connected_since = entry.last_seen = now.wall;
+    entry.software = message.software;
+    entry.address = admission_.address;
+    entry.backlog = message.backlog_readings;
+    ++entry.connects;
+    if (const Error* error = shared_.journal.storage_error()) {
+        goodbye("this hub cannot store: " + error->message, options_.retry_after);
+        return {};
+    }
+    for (const journal::OpenMessage& opened : message.open) {
+        if (Result<void> result = open(opened); !result) {
+            return result;
+        }
+    }
+    for (const auto& [number, stream] : streams_) {
+        acknowledged_.push_back({number, shared_.journal.accepted_through(stream.id)});
+    }
+    server_time_us_ = now.wall.time_since_epoch().count();
+    welcome_after_ = shared_.journal.next_position();
+    welcome_due_ = true;
+    durable();
+    return {};
+}
+
+Result<void> Line::open(const journal::OpenMessage& message) {
+    if (message.origin.empty() || message.origin.size() > 64) {
+        return fail(ErrorCode::invalid, "an origin has 1 to 64 characters");
+    }
+    if (message.origin != admission_.device && !admission_.relay) {
+        return fail(ErrorCode::unauthorized, "device \"" + admission_.device +
+                                                 "\" may not speak for \"" + message.origin +
+                                                 "\": its token is not a relay's");
+    }
+    if (streams_.size() >= options_.max_streams) {
+        return fail(ErrorCode::too_large,
+                    "more than " + std::to_string(options_.max_streams) + " streams on one line");
+    }
+    const journal::Stream& stream = shared_.journal.open_stream(message.origin, message.epoch);
+    if (stream.id == shared_.journal.own().id) {
+        return fail(
+            ErrorCode::invalid,
+            "\"" + message.origin + "\" is this node itself: give each node an id of its own");
+    }
+    const auto [entry, is_new] = streams_.try_emplace(message.stream);
+    if (!is_new && entry->second.id != stream.id) {
+        return fail(ErrorCode::invalid,
+                    "stream " + std::to_string(message.stream) + " opened twice");
+    }
+    entry->second.id = stream.id;
+    for (const journal::OpenMessage::Channel& channel : message.channels) {
+        Result<void> added = shared_.journal.add_channel(message.origin, message.epoch.journal,
+                                                         channel.id, channel.channel);
+        if (!added) {
+            return added;
+        }
+    }
+    if (message.origin != admission_.device) {
+        device(message.origin).via = admission_.device;
+    }
+    return {};
+}
+
+Result<telemetry::Batch> Line::checked_batch(Record& record, const journal::Stream& stream) const {
+    Result<telemetry::Batch> batch = telemetry::decode(
+        *record.body, {.bytes = static_cast<std::size_t>(options_.max_batch_bytes)});
+    if (!batch) {
+        return batch;
+    }
+    const std::size_t channels =
+        shared_.journal.channels(stream.origin, stream.epoch.journal).size();
+    record.last_seq = record.first_seq + batch->readings.size() - 1;
+    record.first_time_us = std::numeric_limits<std::int64_t>::max();
+    record.last_time_us = std::numeric_limits<std::int64_t>::min();
+    for (const telemetry::Reading& reading : batch->readings) {
+        if (reading.channel == 0 || reading.channel > channels) {
+            return fail(ErrorCode::invalid,
+                        "channel " + std::to_string(reading.channel) + " was not declared");
+        }
+        record.first_time_us = std::min(record.first_time_us, reading.time_us);
+        record.last_time_us = std::max(record.last_time_us, reading.time_us);
+    }
+    return batch;
+}
+
+Result<void> Line::record(Record record, Now now) {
+    const auto found = streams_.find(record.stream);
+    if (found == streams_.end()) {
+        return fail(ErrorCode::invalid, "stream " + std::to_string(record.stream) + " is not open");
+    }
+    LineStream& line = found->second;
+    const journal::Stream& stream = shared_.journal.streams().at(line.id);
+    if (record.first_seq == 0 || record.last_seq < record.first_seq ||
+        record.first_seq > std::numeric_limits<std::int64_t>::max() / 2 ||
+        record.last_seq > std::numeric_limits<std::int64_t>::max() / 2) {
+        return fail(ErrorCode::invalid, "impossible sequence numbers");
+    }
+    telemetry::Batch readings;
+    if (record.kind == RecordKind::batch) {
+        Result<telemetry::Batch> batch = checked_batch(record, stream);
+        if (!batch) {
+            refuse(line, record, batch.error().message);
+            return {};
+        }
+        readings = *std::move(batch);
+    }
+    const std::uint64_t accepted = shared_.journal.accepted_through(line.id);
+    record.stream = line.id;
+    if (record.last_seq <= accepted) {
+        line.waiting.emplace_back(shared_.journal.next_position(), accepted);
+        durable();
+        return {};
+    }
+    if (record.first_seq > accepted + 1) {
+        if (line.refused) {
+            return {};
+        }
+        return fail(ErrorCode::invalid, "number " + std::to_string(accepted + 1) + " of " +
+                                            stream.origin + " was expected, " +
+                                            std::to_string(record.first_seq) + " came");
+    }
+    if (record.first_seq <= accepted) {
+        const std::uint64_t known = accepted + 1 - record.first_seq;
+        Result<Record> rest = journal::without_prefix(record, accepted);
+        if (!rest) {
+            refuse(line, record, rest.error().message);
+            return {};
+        }
+        record = *std::move(rest);
+        if (record.kind == RecordKind::batch) {
+            readings.readings.erase(readings.readings.begin(),
+                                    readings.readings.begin() + static_cast<std::ptrdiff_t>(known));
+        }
+    }
+    line.refused = false;
+    Device& entry = device(stream.origin);
+    entry.last_seen = now.wall;
+    entry.gaps += record.kind == RecordKind::gap ? 1 : 0;
+    const std::uint64_t first_seq = record.first_seq;
+    const std::uint64_t last_seq = record.last_seq;
+    const std::uint64_t end = shared_.journal.append_received(std::move(record));
+    line.waiting.emplace_back(end, last_seq);
+    if (!readings.readings.empty()) {
+        note_readings(shared_, stream, readings, first_seq, end);
+    }
+    return {};
+}
+
+void note_readings(Shared& shared, const journal::Stream& stream, const telemetry::Batch& batch,
+                   std::uint64_t first_seq, std::uint64_t end_position) {
+    const auto channels = shared.journal.channels(stream.origin, stream.epoch.journal);
+    shared.live.add(end_position, stream.origin, channels, batch, first_seq);
+    Device& entry = shared.fleet[stream.origin];
+    entry.readings += batch.readings.size();
+    constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+    std::vector<std::size_t> newest(channels.size(), kNone);
+    for (std::size_t i = 0; i < batch.readings.size(); ++i) {
+        newest[batch.readings[i].channel - 1] = i;
+    }
+    for (std::size_t id = 0; id < newest.size(); ++id) {
+        if (newest[id] == kNone) {
+            continue;
+        }
+        const telemetry::Reading& reading = batch.readings[newest[id]];
+        LastReading& last = entry.channels[{channels[id].name, channels[id].unit}];
+        last.seq = first_seq + newest[id];
+        last.time_us = batch.boot == 0 ? std::optional(reading.time_us) : std::nullopt;
+        last.value = reading.value;
+    }
+}
+
+void Line::refuse(LineStream& stream, const Record& record, const std::string& reason) {
+    stream.refused = true;
+    for (const auto& [number, entry] : streams_) {
+        if (&entry == &stream) {
+            out_.push_back(to_wire(journal::RefusalMessage{number, record.first_seq, reason}));
+        }
+    }
+}
+
+void Line::durable() {
+    const std::uint64_t durable_before = shared_.journal.durable_before();
+    if (welcome_due_ && durable_before >= welcome_after_) {
+        welcome_due_ = false;
+        journal::WelcomeMessage welcome;
+        for (const auto& [number, stream] : streams_) {
+            welcome.acknowledged.push_back({number, shared_.journal.accepted_through(stream.id)});
+        }
+        welcome.server_time_us = server_time_us_;
+        welcome.max_batch_bytes = options_.max_batch_bytes;
+        welcome.window_bytes = options_.window_bytes;
+        out_.push_back(to_wire(welcome));
+    }
+    for (auto& [number, stream] : streams_) {
+        std::optional<std::uint64_t> through;
+        while (!stream.waiting.empty() && stream.waiting.front().first <= durable_before) {
+            through = std::max(through.value_or(0), stream.waiting.front().second);
+            stream.waiting.pop_front();
+        }
+        if (through) {
+            out_.push_back(to_wire(journal::AckMessage{number, *through}));
+        }
+    }
+}
+
+std::optional<Bytes> Line::next_message() {
+    if (out_.empty()) {
+        return std::nullopt;
+    }
+    Bytes message = std::move(out_.front());
+    out_.pop_front();
+    return message;
+}
+
+void Line::goodbye(const std::string& reason, Duration retry_after) {
+    if (!std::exchange(said_goodbye_, true)) {
+        const auto wait =
+            std::chrono::duration_cast<std::chrono::milliseconds>(retry_after).count();
+        out_.push_back(to_wire(journal::GoodbyeMessage{reason, static_cast<std::uint32_t>(wait)}));
+    }
+}
+
+}  // namespace holdfast::hub

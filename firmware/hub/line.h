@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firmware/base/clock.h"
+#include "firmware/base/error.h"
+#include "firmware/hub/fleet.h"
+#include "firmware/hub/live_feed.h"
+#include "firmware/journal/journal.h"
+#include "firmware/journal/wire.h"
+
+namespace holdfast::hub {
+
+/// What all lines of a hub share. Everything outlives the lines.
+struct Shared {
+    journal::Journal& journal;
+    Fleet& fleet;
+    LiveFeed& live;
+};
+
+/// Tells the fleet and the live feed of readings that were appended to the journal and will be
+/// durable at `end_position`.
+void note_readings(Shared& shared, const journal::Stream& stream, const telemetry::Batch& batch,
+                   std::uint64_t first_seq, std::uint64_t end_position);
+
+struct Admission {
+    std::string device;
+    bool relay = false;
+    std::string address;
+};
+
+struct LineOptions {
+    std::uint64_t max_batch_bytes = 8u << 20;
+    std::uint64_t window_bytes = 1u << 20;
+    std::size_t max_streams = 10'000;
+    /// For a device that comes while storage fails.
+    Duration retry_after = std::chrono::seconds(10);
+};
+
+/// The hub's side of one line, without input and output: Hello and Welcome, deduplication,
+/// acknowledgement after the commit.
+///
+/// The owner passes messages in, calls `durable` after each commit, and sends what `next_message`
+/// gives. After an error the line is closed with the error's message.
+class Line {
+public:
+    Line(Shared shared, Admission admission, const LineOptions& options);
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+    /// The device is offline now, unless a newer line has taken its place.
+    ~Line();
+
+    /// Errors: invalid (not the contract of proto/README.md), unauthorized (another origin than the
+    /// admitted device's).
+    [[nodiscard]] Result<void> received(ByteView message, Now now);
+    /// The journal's `durable_before` may have moved.
+    void durable();
+    [[nodiscard]] std::optional<Bytes> next_message();
+
+    /// Tells the device to go, and why; the owner closes the line when it has been sent.
+    void goodbye(const std::string& reason, Duration retry_after);
+    [[nodiscard]] bool said_goodbye() const { return said_goodbye_; }
+    /// A newer line of the same device was admitted: this one must not touch the fleet's entry any
+    /// more.
+    void superseded() { superseded_ = true; }
+
+    [[nodiscard]] const Admission& admission() const { return admission_; }
+    /// Hello has come.
+    [[nodiscard]] bool greeted() const { return greeted_; }
+
+private:
+    struct LineStream {
+        journal::StreamId id = 0;
+        /// Acknowledgements that wait for the commit: (position, number).
+        std::deque<std::pair<std::uint64_t, std::uint64_t>> waiting;
+        bool refused = false;  ///< a record was malformed: what follows it is passed over
+    };
+
+    [[nodiscard]] Result<void> hello(const journal::HelloMessage& message, Now now);
+    [[nodiscard]] Result<void> open(const journal::OpenMessage& message);
+    [[nodiscard]] Result<void> record(journal::Record record, Now now);
+    [[nodiscard]] Result<telemetry::Batch> checked_batch(journal::Record& record,
+                                                         const journal::Stream& stream) const;
+    void refuse(LineStream& stream, const journal::Record& record, const std::string& reason);
+    [[nodiscard]] Device& device(const std::string& origin);
+
+    Shared shared_;
+    Admission admission_;
+    LineOptions options_;
+    bool greeted_ = false;
+    bool said_goodbye_ = false;
+    bool superseded_ = false;
+    std::uint64_t welcome_after_ = 0;  ///< position that must be durable first
+    bool welcome_due_ = false;
+    std::vector<journal::AckMessage> acknowledged_;  ///< at Hello, for Welcome
+    std::int64_t server_time_us_ = 0;
+    std::map<std::uint32_t, LineStream> streams_;
+    std::deque<Bytes> out_;
+};
+
+}  // namespace holdfast::hub

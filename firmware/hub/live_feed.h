@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "firmware/base/bytes.h"
+#include "firmware/hub/fleet.h"
+#include "firmware/telemetry/reading.h"
+
+namespace holdfast::hub {
+
+/// `/v1/live`: each reading, as JSON text, from the moment when it is durable. Text is made only
+/// while somebody listens, once for all of them.
+class LiveFeed {
+public:
+    struct Text {
+        std::string device;
+        std::string json;  ///< an array of readings
+    };
+
+    void add_listener() { ++listeners_; }
+    void remove_listener() { --listeners_; }
+
+    /// Readings that will be durable when the journal's `durable_before` reaches `end_position`.
+    void add(std::uint64_t end_position, const std::string& device,
+             std::span<const telemetry::Channel> channels, const telemetry::Batch& batch,
+             std::uint64_t first_seq);
+    /// What has become durable, in order.
+    [[nodiscard]] std::vector<Text> take(std::uint64_t durable_before);
+
+private:
+    struct Waiting {
+        std::uint64_t end_position;
+        Text text;
+    };
+    std::size_t listeners_ = 0;
+    std::deque<Waiting> waiting_;
+};
+
+}  // namespace holdfast::hub

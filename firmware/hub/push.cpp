@@ -1,0 +1,155 @@
+#include "firmware/hub/push.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast::hub {
+
+using telemetry::JsonError;
+using telemetry::JsonReading;
+
+namespace {
+
+std::string error_text(const JsonError& error) {
+    std::string out = R"({"error":)";
+    telemetry::append_json_string(out, error.message);
+    return out + R"(,"at":)" + std::to_string(error.at) + "}";
+}
+
+}  // namespace
+
+std::expected<std::uint64_t, JsonError> append_readings(Shared& shared,
+                                                        std::vector<JsonReading>& readings,
+                                                        Stamp stamp, journal::Promise promise,
+                                                        const journal::SourcePosition* source,
+                                                        Instant now) {
+    std::vector<telemetry::ChannelId> ids;
+    ids.reserve(readings.size());
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+        // Most readings of a message are of the channel before.
+        if (i > 0 && readings[i].channel == readings[i - 1].channel) {
+            ids.push_back(ids.back());
+            continue;
+        }
+        const auto id = shared.journal.channel(readings[i].channel);
+        if (!id) {
+            return std::unexpected(JsonError{id.error().message, i});
+        }
+        ids.push_back(*id);
+    }
+    std::uint64_t end = shared.journal.next_position();
+    // Readings with a time of their own are on the wall clock; a batch has one clock.
+    for (std::size_t from = 0; from < readings.size() || readings.empty();) {
+        const bool timed = !readings.empty() && readings[from].time.has_value();
+        telemetry::Batch batch;
+        batch.boot = timed ? 0 : stamp.boot;
+        std::size_t to = from;
+        for (; to < readings.size() &&
+               (batch.boot == 0 ? readings[to].time.has_value() || stamp.boot == 0
+                                : !readings[to].time.has_value());
+             ++to) {
+            const std::int64_t time =
+                readings[to].time ? readings[to].time->time_since_epoch().count() : stamp.time_us;
+            batch.readings.push_back({ids[to], time, std::move(readings[to].value)});
+        }
+        const bool last = to == readings.size();
+        end = append_own(shared, batch, promise, last ? source : nullptr, now);
+        if (readings.empty()) {
+            break;
+        }
+        from = to;
+    }
+    return end;
+}
+
+std::uint64_t append_own(Shared& shared, telemetry::Batch& batch, journal::Promise promise,
+                         const journal::SourcePosition* source, Instant now) {
+    const std::uint64_t first_seq = shared.journal.own_next_seq();
+    const bool refused = promise == journal::Promise::by_deadline && shared.journal.room() == 0;
+    if (!batch.readings.empty() && !refused) {
+        note_readings(shared, shared.journal.own(), batch, first_seq,
+                      shared.journal.next_position() + batch.readings.size());
+    }
+    return shared.journal.append({batch.readings, promise, batch.boot, source}, now);
+}
+
+PushSession::PushSession(Shared shared, std::string source, const telemetry::JsonLimits& limits)
+    : shared_(shared), source_(std::move(source)), limits_(limits) {}
+
+std::optional<std::string> PushSession::greeting() const {
+    if (source_.empty()) {
+        return std::nullopt;
+    }
+    return R"({"through":)" + std::to_string(shared_.journal.durable_source(source_)) + "}";
+}
+
+std::optional<std::string> PushSession::received(std::string_view text, Stamp stamp, Instant now) {
+    auto readings = telemetry::parse_readings(text, limits_);
+    if (!readings) {
+        return error_text(readings.error());
+    }
+    if (const Error* failing = shared_.journal.storage_error()) {
+        return error_text({"this node cannot store at present: " + failing->message, 0});
+    }
+    std::optional<JsonError> error = source_.empty() ? std::nullopt : number(*readings);
+    if (!error) {
+        error = take(*readings, stamp, now);
+    }
+    return error ? std::optional(error_text(*error)) : std::nullopt;
+}
+
+/// Checks the numbers of a source's readings, and removes those that were accepted before.
+std::optional<JsonError> PushSession::number(std::vector<JsonReading>& readings) {
+    const std::uint64_t accepted = shared_.journal.source(source_).position;
+    std::uint64_t expected = accepted + 1;
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+        if (!readings[i].n) {
+            return JsonError{"\"n\" is missing: every reading of a source carries its number", i};
+        }
+        if (*readings[i].n > accepted && *readings[i].n != expected++) {
+            return JsonError{"\"n\" is " + std::to_string(*readings[i].n) + ", but " +
+                                 std::to_string(expected - 1) + " is next",
+                             i};
+        }
+    }
+    std::erase_if(readings, [&](const JsonReading& reading) { return *reading.n <= accepted; });
+    return std::nullopt;
+}
+
+std::optional<JsonError> PushSession::take(std::vector<JsonReading>& readings, Stamp stamp,
+                                           Instant now) {
+    if (readings.empty()) {
+        waiting_.push_back({shared_.journal.next_position(), taken_});
+        return std::nullopt;
+    }
+    const std::uint64_t last = source_.empty() ? 0 : *readings.back().n;
+    const journal::SourcePosition source{source_, last, 0};
+    const std::size_t count = readings.size();
+    const auto end = append_readings(shared_, readings, stamp, journal::Promise::now,
+                                     source_.empty() ? nullptr : &source, now);
+    if (!end) {
+        return end.error();
+    }
+    taken_ += count;
+    waiting_.push_back({*end, taken_});
+    return std::nullopt;
+}
+
+std::optional<std::string> PushSession::durable() {
+    bool moved = false;
+    std::uint64_t count = 0;
+    while (!waiting_.empty() && waiting_.front().position <= shared_.journal.durable_before()) {
+        count = waiting_.front().count;
+        waiting_.pop_front();
+        moved = true;
+    }
+    if (!moved) {
+        return std::nullopt;
+    }
+    if (source_.empty()) {
+        return R"({"ack":)" + std::to_string(count) + "}";
+    }
+    return R"({"through":)" + std::to_string(shared_.journal.durable_source(source_)) + "}";
+}
+
+}  // namespace holdfast::hub

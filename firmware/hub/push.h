@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "firmware/base/clock.h"
+#include "firmware/hub/line.h"
+#include "firmware/telemetry/json.h"
+
+namespace holdfast::hub {
+
+/// How readings without a time of their own are stamped while the node does not know the time:
+/// `boot` is then the boot's id, and times count from the boot.
+struct Stamp {
+    std::uint64_t boot = 0;
+    std::int64_t time_us = 0;
+};
+
+/// One connection of `/v1/push`, without input and output: JSON text in, JSON text out. With a
+/// source name it is exactly-once for the sender.
+class PushSession {
+public:
+    /// `source`: "" for none.
+    PushSession(Shared shared, std::string source, const telemetry::JsonLimits& limits);
+
+    /// The greeting: `{"through":N}` with a source, nothing without.
+    [[nodiscard]] std::optional<std::string> greeting() const;
+    /// One message. An answer at once is an error; what was taken is answered when it is durable.
+    [[nodiscard]] std::optional<std::string> received(std::string_view text, Stamp stamp,
+                                                      Instant now);
+    /// The journal's `durable_before` may have moved: the acknowledgement that is due, if any.
+    [[nodiscard]] std::optional<std::string> durable();
+    /// Nothing waits for a commit.
+    [[nodiscard]] bool idle() const { return waiting_.empty(); }
+
+private:
+    [[nodiscard]] std::optional<telemetry::JsonError> number(
+        std::vector<telemetry::JsonReading>& readings);
+    [[nodiscard]] std::optional<telemetry::JsonError> take(
+        std::vector<telemetry::JsonReading>& readings, Stamp stamp, Instant now);
+
+    struct Waiting {
+        std::uint64_t position;
+        std::uint64_t count;  ///< readings of this connection, or the source's number
+    };
+
+    Shared shared_;
+    std::string source_;
+    telemetry::JsonLimits limits_;
+    std::uint64_t taken_ = 0;
+    std::deque<Waiting> waiting_;
+};
+
+/// Appends JSON readings to the node's own journal, with the fleet and the live feed told. Those
+/// with a time of their own keep it. Errors: the channel table is full; nothing was taken then.
+/// `end`: the position behind the last.
+[[nodiscard]] std::expected<std::uint64_t, telemetry::JsonError> append_readings(
+    Shared& shared, std::vector<telemetry::JsonReading>& readings, Stamp stamp,
+    journal::Promise promise, const journal::SourcePosition* source, Instant now);
+
+/// Appends a batch of this node's own readings, with the fleet and the live feed told. Returns the
+/// position behind the last.
+std::uint64_t append_own(Shared& shared, telemetry::Batch& batch, journal::Promise promise,
+                         const journal::SourcePosition* source, Instant now);
+
+}  // namespace holdfast::hub

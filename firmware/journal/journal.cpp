@@ -1,0 +1,443 @@
+#include "firmware/journal/journal.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "firmware/base/check.h"
+#include "firmware/telemetry/batch_codec.h"
+
+namespace holdfast::journal {
+
+namespace {
+
+constexpr Instant kAtOnce = Instant::min();
+/// What an entry costs in memory beside its body.
+constexpr std::uint64_t kEntryOverheadBytes = 160;
+
+std::size_t size_of(const telemetry::Value& value) {
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        return text->size();
+    }
+    if (const auto* bytes = std::get_if<Bytes>(&value)) {
+        return bytes->size();
+    }
+    return 0;
+}
+
+std::uint64_t memory_size(const Record& record) {
+    return kEntryOverheadBytes + (record.body ? record.body->size() : 0);
+}
+
+}  // namespace
+
+Journal::Journal(const Opened& opened, const JournalOptions& options)
+    : options_(options),
+      own_(opened.own),
+      next_position_(opened.next_position),
+      durable_(opened.next_position),
+      released_(opened.first_position),
+      store_first_(opened.first_position),
+      store_end_(opened.next_position),
+      used_bytes_(opened.used_bytes) {
+    for (const Stream& stream : opened.streams) {
+        streams_[stream.id] = stream;
+        stream_ids_[{stream.origin, stream.epoch}] = stream.id;
+        if (stream.through > 0) {
+            std::uint32_t& newest = newest_run_[{stream.origin, stream.epoch.journal}];
+            newest = std::max(newest, stream.epoch.run);
+        }
+    }
+    streams_[own_.id] = own_;
+    stream_ids_[{own_.origin, own_.epoch}] = own_.id;
+    for (const ChannelRow& row : opened.channels) {
+        ChannelTable& table = channels_[{row.origin, row.journal}];
+        if (table.rows.size() < row.id) {
+            table.rows.resize(row.id);
+        }
+        table.rows[row.id - 1] = row.channel;
+        table.ids[{row.channel.name, row.channel.unit}] = row.id;
+    }
+    durable_channels_ = channels(own_.origin, own_.epoch.journal).size();
+    for (const SourcePosition& source : opened.sources) {
+        sources_[source.name] = {source, source.position, false};
+    }
+}
+
+// ---- Appending
+
+Result<telemetry::ChannelId> Journal::channel(const telemetry::Channel& channel) {
+    ChannelTable& table = channels_[{own_.origin, own_.epoch.journal}];
+    const auto found = table.ids.find({channel.name, channel.unit});
+    if (found != table.ids.end()) {
+        return found->second;
+    }
+    if (table.rows.size() >= options_.channels_per_origin) {
+        return fail(ErrorCode::too_large,
+                    "channel \"" + channel.name + "\" would be one more than the " +
+                        std::to_string(options_.channels_per_origin) + " that a node may have");
+    }
+    table.rows.push_back(channel);
+    const auto id = static_cast<telemetry::ChannelId>(table.rows.size());
+    table.ids[{channel.name, channel.unit}] = id;
+    new_channels_.push_back({own_.origin, own_.epoch.journal, id, channel});
+    return id;
+}
+
+std::uint64_t Journal::append(const Append& append, Instant now) {
+    if (append.source != nullptr) {
+        Source& source = sources_[append.source->name];
+        source.accepted = *append.source;
+        source.dirty = true;
+    }
+    if (append.readings.empty()) {
+        return next_position_;
+    }
+    if (append.promise == Promise::by_deadline && room() == 0) {
+        refuse(append.readings.size(), now);
+        return next_position_;
+    }
+    if (!open_.readings.empty() &&
+        (open_.boot != append.boot || open_bytes_ >= options_.batch_bytes ||
+         open_.readings.size() + append.readings.size() > options_.batch_readings)) {
+        close_open_batch();
+    }
+    if (open_.readings.empty()) {
+        open_.boot = append.boot;
+        open_first_seq_ = next_seq_;
+        open_position_ = next_position_;
+        open_since_ = now;
+    }
+    for (telemetry::Reading& reading : append.readings) {
+        open_bytes_ += 16 + size_of(reading.value);
+        open_durable_first_ |= reading.channel > durable_channels_;
+        open_.readings.push_back(std::move(reading));
+    }
+    open_durable_first_ |= append.source != nullptr;
+    open_due_ = std::min(open_due_,
+                         append.promise == Promise::now ? kAtOnce : now + options_.commit_interval);
+    next_seq_ += append.readings.size();
+    next_position_ += append.readings.size();
+    forget();
+    return next_position_;
+}
+
+void Journal::append(const ClockFix& fix, Instant now) {
+    close_open_batch();
+    Record record;
+    record.position = next_position_++;
+    record.stream = own_.id;
+    record.kind = RecordKind::clock_fix;
+    record.first_seq = record.last_seq = next_seq_++;
+    record.first_time_us = record.last_time_us = fix.wall_us;
+    record.body = std::make_shared<const Bytes>(encode(fix));
+    push({std::move(record), now + options_.commit_interval, false});
+}
+
+/// Readings that find no room become numbers that will not come. They extend the last entry if that
+/// is such a gap already and has not been taken for writing.
+void Journal::refuse(std::uint64_t count, Instant now) {
+    close_open_batch();
+    dropped_ += count;
+    const std::uint64_t first = next_seq_;
+    next_seq_ += count;
+    if (memory_.size() > written_) {
+        Record& last = memory_.back().record;
+        const bool free = !out_ || last.position >= out_->end;
+        if (free && last.kind == RecordKind::gap && last.stream == own_.id) {
+            last.last_seq = next_seq_ - 1;
+            return;
+        }
+    }
+    Record record;
+    record.position = next_position_++;
+    record.stream = own_.id;
+    record.kind = RecordKind::gap;
+    record.first_seq = first;
+    record.last_seq = next_seq_ - 1;
+    record.body = std::make_shared<const Bytes>(encode(GapReason::refused));
+    push({std::move(record), now + options_.commit_interval, false});
+}
+
+void Journal::close_open_batch() {
+    if (open_.readings.empty()) {
+        return;
+    }
+    Record record;
+    record.position = open_position_;
+    record.stream = own_.id;
+    record.kind = RecordKind::batch;
+    record.first_seq = open_first_seq_;
+    record.last_seq = open_first_seq_ + open_.readings.size() - 1;
+    const auto [least, greatest] = std::ranges::minmax_element(
+        open_.readings, {}, [](const telemetry::Reading& reading) { return reading.time_us; });
+    record.first_time_us = least->time_us;
+    record.last_time_us = greatest->time_us;
+    record.body = std::make_shared<const Bytes>(telemetry::encode(open_));
+    push({std::move(record), open_due_, open_durable_first_});
+    open_.readings.clear();
+    if (open_.readings.capacity() > kKeptReadings) {
+        open_.readings.shrink_to_fit();
+    }
+    open_bytes_ = 0;
+    open_due_ = kNever;
+    open_durable_first_ = false;
+}
+
+void Journal::push(Entry entry) {
+    memory_used_ += memory_size(entry.record);
+    urgent_ += entry.due == kAtOnce ? 1 : 0;
+    memory_.push_back(std::move(entry));
+}
+
+void Journal::pop_front() {
+    const Entry& front = memory_.front();
+    memory_used_ -= memory_size(front.record);
+    if (written_ > 0) {
+        --written_;
+    } else if (front.due == kAtOnce) {
+        --urgent_;
+    }
+    memory_.pop_front();
+}
+
+/// Durable entries are only a cache for the uplink: they make room for new ones.
+void Journal::forget() {
+    while (written_ > 0 &&
+           (!options_.owes_upstream || memory_used_bytes() > options_.memory_bytes / 2)) {
+        pop_front();
+    }
+}
+
+std::uint64_t Journal::room() const {
+    const std::uint64_t used = memory_used_bytes();
+    return used < options_.memory_bytes ? options_.memory_bytes - used : 0;
+}
+
+SourcePosition Journal::source(std::string_view name) const {
+    const auto found = sources_.find(name);
+    return found == sources_.end() ? SourcePosition{std::string(name), 0, 0}
+                                   : found->second.accepted;
+}
+
+std::uint64_t Journal::durable_source(std::string_view name) const {
+    const auto found = sources_.find(name);
+    return found == sources_.end() ? 0 : found->second.durable;
+}
+
+// ---- Received
+
+const Stream& Journal::open_stream(const std::string& origin, const Epoch& epoch) {
+    const auto found = stream_ids_.find({origin, epoch});
+    if (found != stream_ids_.end()) {
+        return streams_.at(found->second);
+    }
+    const StreamId id = streams_.rbegin()->first + 1;
+    const Stream stream{id, origin, epoch, 0};
+    stream_ids_[{origin, epoch}] = id;
+    new_streams_.push_back(stream);
+    return streams_[id] = stream;
+}
+
+std::uint64_t Journal::accepted_through(StreamId id) const {
+    const Stream& stream = streams_.at(id);
+    const auto newest = newest_run_.find({stream.origin, stream.epoch.journal});
+    if (newest != newest_run_.end() && stream.epoch.run < newest->second) {
+        return std::numeric_limits<std::uint64_t>::max();
+    }
+    return stream.through;
+}
+
+Result<void> Journal::add_channel(const std::string& origin, std::uint64_t journal,
+                                  telemetry::ChannelId id, const telemetry::Channel& channel) {
+    ChannelTable& table = channels_[{origin, journal}];
+    if (id >= 1 && id <= table.rows.size()) {
+        if (table.rows[id - 1] == channel) {
+            return {};
+        }
+        return fail(ErrorCode::invalid, "channel " + std::to_string(id) + " of " + origin +
+                                            " is \"" + table.rows[id - 1].name +
+                                            "\" and cannot become \"" + channel.name + "\"");
+    }
+    if (id != table.rows.size() + 1) {
+        return fail(ErrorCode::invalid, "channel " + std::to_string(id) + " of " + origin +
+                                            " does not follow channel " +
+                                            std::to_string(table.rows.size()));
+    }
+    if (table.rows.size() >= options_.channels_per_origin) {
+        return fail(ErrorCode::too_large, origin + " has more than " +
+                                              std::to_string(options_.channels_per_origin) +
+                                              " channels");
+    }
+    table.rows.push_back(channel);
+    table.ids[{channel.name, channel.unit}] = id;
+    new_channels_.push_back({origin, journal, id, channel});
+    return {};
+}
+
+std::uint64_t Journal::append_received(Record record) {
+    close_open_batch();
+    Stream& stream = streams_.at(record.stream);
+    HOLDFAST_CHECK(record.first_seq == stream.through + 1 && record.last_seq >= record.first_seq);
+    stream.through = record.last_seq;
+    std::uint32_t& newest = newest_run_[{stream.origin, stream.epoch.journal}];
+    newest = std::max(newest, stream.epoch.run);
+    record.position = next_position_;
+    next_position_ = record.end_position();
+    push({std::move(record), kAtOnce, false});
+    forget();
+    return next_position_;
+}
+
+// ---- Storage
+
+Instant Journal::first_due() const {
+    if (urgent_ > 0 || !new_channels_.empty()) {
+        return kAtOnce;
+    }
+    Instant due = std::min(open_due_, release_due_);
+    if (memory_.size() > written_) {
+        due = std::min(due, memory_[written_].due);
+    }
+    const bool undurable = memory_.size() > written_ || !open_.readings.empty();
+    if (undurable && memory_used_bytes() > options_.memory_bytes / 4 * 3) {
+        return kAtOnce;
+    }
+    const bool dirty = std::ranges::any_of(sources_, [](const auto& s) { return s.second.dirty; });
+    return dirty || (flushing_ && (undurable || owed_deletion())) ? kAtOnce : due;
+}
+
+bool Journal::owed_deletion() const {
+    return released_ > store_first_ && store_first_ < store_end_;
+}
+
+Instant Journal::deadline() const {
+    if (out_) {
+        return linger_due();
+    }
+    Instant due = first_due();
+    if (storage_error_) {
+        due = due == kNever ? kNever : std::max(due, retry_at_);
+    }
+    return std::min(due, linger_due());
+}
+
+Instant Journal::linger_due() const {
+    return options_.owes_upstream && !open_.readings.empty() ? open_since_ + options_.linger
+                                                             : kNever;
+}
+
+std::optional<Write> Journal::take_write(Instant now) {
+    if (linger_due() <= now) {
+        close_open_batch();
+    }
+    if (out_ || first_due() > now || (storage_error_ && retry_at_ > now)) {
+        return std::nullopt;
+    }
+    close_open_batch();
+    Write write;
+    write.streams = new_streams_;
+    write.channels = new_channels_;
+    write.release_before = owed_deletion() ? released_ : 0;
+    for (std::size_t i = written_; i < memory_.size(); ++i) {
+        write.records.push_back(memory_[i].record);
+    }
+    for (const auto& [name, source] : sources_) {
+        if (source.dirty) {
+            write.sources.push_back(source.accepted);
+        }
+    }
+    out_ = Out{next_position_,      write.release_before, !write.records.empty(),
+               new_streams_.size(), new_channels_.size(), write.sources};
+    return write;
+}
+
+void Journal::written(const Result<Written>& result, Instant now) {
+    HOLDFAST_CHECK(out_.has_value());
+    const Out out = std::move(*out_);
+    out_.reset();
+    if (!result) {
+        storage_error_ = result.error();
+        retry_at_ = now + options_.retry_delay;
+        return;
+    }
+    storage_error_.reset();
+    used_bytes_ = result->used_bytes;
+    dropped_ += result->evicted_readings;
+    durable_ = std::max(durable_, out.end);
+    while (written_ < memory_.size() && memory_[written_].record.position < out.end) {
+        urgent_ -= memory_[written_].due == kAtOnce ? 1 : 0;
+        ++written_;
+    }
+    if (out.has_records) {
+        store_end_ = out.end;
+    }
+    for (std::size_t i = 0; i < out.channels; ++i) {
+        durable_channels_ +=
+            new_channels_[i].origin == own_.origin && new_channels_[i].journal == own_.epoch.journal
+                ? 1
+                : 0;
+    }
+    new_streams_.erase(new_streams_.begin(),
+                       new_streams_.begin() + static_cast<std::ptrdiff_t>(out.streams));
+    new_channels_.erase(new_channels_.begin(),
+                        new_channels_.begin() + static_cast<std::ptrdiff_t>(out.channels));
+    for (const SourcePosition& written : out.sources) {
+        Source& source = sources_[written.name];
+        source.durable = written.position;
+        source.dirty =
+            source.accepted.position != written.position || source.accepted.tag != written.tag;
+    }
+    store_first_ = std::max(store_first_, out.release);
+    release_due_ = owed_deletion() ? now + options_.release_delay : kNever;
+    forget();
+}
+
+bool Journal::clean() const {
+    return !out_ && open_.readings.empty() && written_ == memory_.size() && new_channels_.empty() &&
+           !owed_deletion() &&
+           std::ranges::none_of(sources_, [](const auto& s) { return s.second.dirty; });
+}
+
+// ---- Reading
+
+Journal::Next Journal::next(std::uint64_t position) const {
+    const std::uint64_t front = memory_.empty() ? next_position_ : memory_.front().record.position;
+    if (position < std::min(front, store_end_)) {
+        return {std::nullopt, true};
+    }
+    const auto entry = std::ranges::lower_bound(
+        memory_, position + 1, {}, [](const Entry& e) { return e.record.end_position(); });
+    if (entry == memory_.end()) {
+        return {};
+    }
+    const auto blocked = [](const Entry& e) { return e.durable_first; };
+    const auto undurable = memory_.begin() + static_cast<std::ptrdiff_t>(written_);
+    if (entry >= undurable && std::any_of(undurable, entry + 1, blocked)) {
+        return {};
+    }
+    return {entry->record, false};
+}
+
+void Journal::release(std::uint64_t position, Instant now) {
+    if (position <= released_) {
+        return;
+    }
+    released_ = position;
+    durable_ = std::max(durable_, released_);
+    while (!memory_.empty() && memory_.front().record.end_position() <= released_) {
+        pop_front();
+    }
+    if (owed_deletion()) {
+        release_due_ = std::min(release_due_, now + options_.release_delay);
+    }
+}
+
+std::span<const telemetry::Channel> Journal::channels(const std::string& origin,
+                                                      std::uint64_t journal) const {
+    const auto found = channels_.find({origin, journal});
+    return found == channels_.end() ? std::span<const telemetry::Channel>{}
+                                    : std::span<const telemetry::Channel>(found->second.rows);
+}
+
+}  // namespace holdfast::journal

@@ -1,0 +1,373 @@
+#include "firmware/uplink/uplink.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace holdfast::uplink {
+
+using journal::Record;
+using journal::RecordKind;
+
+namespace {
+
+/// A hub may not send a device away for longer than this.
+constexpr Duration kLongestWait = std::chrono::hours(1);
+constexpr Duration kReadRetry = std::chrono::seconds(1);
+/// Of a message beside the record's body: head of the Envelope and of the frame.
+constexpr std::uint64_t kMessageOverheadBytes = 32;
+
+}  // namespace
+
+Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, Entropy& entropy)
+    : journal_(journal),
+      options_(options),
+      entropy_(entropy),
+      backoff_(options.retry_min, options.retry_max),
+      heartbeat_(options.heartbeat, options.pong_timeout) {}
+
+// ---- The life of a line
+
+bool Uplink::connect_due(Instant now) {
+    if (state_ != State::waiting || retry_at_ > now) {
+        return false;
+    }
+    state_ = State::connecting;
+    since_ = now;
+    return true;
+}
+
+void Uplink::connected(Instant now) {
+    state_ = State::greeting;
+    since_ = now;
+    heartbeat_.opened(now);
+    heartbeat_.sent(now);
+    greeting_ = hello();
+}
+
+void Uplink::disconnected(const Error& error, Instant now) {
+    if (state_ == State::live) {
+        ++reconnects_;
+        if (now - since_ >= options_.stable_after) {
+            backoff_.reset();
+        }
+    }
+    state_ = State::waiting;
+    since_ = now;
+    last_error_ = error.message;
+    retry_at_ = now + std::max(backoff_.next(entropy_), std::exchange(told_to_wait_, Duration{}));
+    give_up_.reset();
+    greeting_.reset();
+    on_line_.clear();
+    declared_channels_.clear();
+    in_flight_.clear();
+    in_flight_bytes_ = 0;
+    fetched_.clear();
+    read_stale_ = read_out_;
+    pinged_at_ = kNever;
+}
+
+void Uplink::heard(Instant now) {
+    if (pinged_at_ != kNever) {
+        round_trip_ = now - pinged_at_;
+        pinged_at_ = kNever;
+    }
+    heartbeat_.heard(now, !in_flight_.empty());
+}
+
+Result<void> Uplink::received(ByteView bytes, Instant now) {
+    Result<journal::Message> parsed = journal::from_wire(bytes);
+    if (!parsed) {
+        return std::unexpected(std::move(parsed).error());
+    }
+    const journal::Message& message = *parsed;
+    if (const auto* hello = std::get_if<journal::WelcomeMessage>(&message)) {
+        return welcome(*hello, now);
+    }
+    if (const auto* ack = std::get_if<journal::AckMessage>(&message)) {
+        return acknowledge(*ack, now);
+    }
+    if (const auto* refusal = std::get_if<journal::RefusalMessage>(&message)) {
+        refuse(*refusal);
+    } else if (const auto* bye = std::get_if<journal::GoodbyeMessage>(&message)) {
+        goodbye(*bye);
+    } else if (const auto* command = std::get_if<journal::CommandMessage>(&message)) {
+        answers_.push_back(journal::to_wire(journal::ResultMessage{
+            command->id, false, "\"" + command->name + "\" is not known here"}));
+    }
+    if (std::holds_alternative<journal::UnknownMessage>(message)) {
+        answers_.push_back(
+            journal::to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
+    }
+    return {};
+}
+
+Result<void> Uplink::welcome(const journal::WelcomeMessage& message, Instant now) {
+    if (state_ != State::greeting || greeting_) {
+        return fail(ErrorCode::invalid, "Welcome came unasked");
+    }
+    for (const journal::AckMessage& ack : message.acknowledged) {
+        if (const auto found = on_line_.find(ack.stream); found != on_line_.end()) {
+            found->second = {ack.through, ack.through};
+        }
+    }
+    state_ = State::live;
+    since_ = now;
+    window_bytes_ = message.window_bytes == 0
+                        ? options_.window_bytes
+                        : std::min(message.window_bytes, options_.window_bytes);
+    server_time_us_ =
+        message.server_time_us == 0 ? std::nullopt : std::optional(message.server_time_us);
+    cursor_ = journal_.first_position();
+    last_error_.clear();
+    return {};
+}
+
+Result<void> Uplink::acknowledge(const journal::AckMessage& message, Instant now) {
+    const auto found = on_line_.find(message.stream);
+    if (state_ != State::live || found == on_line_.end()) {
+        return fail(ErrorCode::invalid,
+                    "Ack for stream " + std::to_string(message.stream) + ", which is not open");
+    }
+    OnLine& stream = found->second;
+    stream.acknowledged_through = std::max(stream.acknowledged_through, message.through);
+    stream.sent_through = std::max(stream.sent_through, message.through);
+    advance(now);
+    return {};
+}
+
+/// Gives back what the hub has, in the order of positions.
+void Uplink::advance(Instant now) {
+    while (!in_flight_.empty()) {
+        const InFlight& front = in_flight_.front();
+        if (front.last_seq > on_line_[front.stream].acknowledged_through) {
+            break;
+        }
+        round_trip_ = now - front.sent_at;
+        in_flight_bytes_ -= front.size_bytes;
+        in_flight_.pop_front();
+    }
+    journal_.release(in_flight_.empty() ? cursor_ : in_flight_.front().position, now);
+}
+
+void Uplink::refuse(const journal::RefusalMessage& message) {
+    notices_.push_back("the hub refused readings from number " + std::to_string(message.first_seq) +
+                       " on: " + message.reason);
+    for (const InFlight& sent : in_flight_) {
+        if (sent.stream == message.stream && sent.first_seq == message.first_seq) {
+            refused_.insert({sent.stream, sent.first_seq, sent.last_seq});
+            give_up_ = Error{ErrorCode::invalid, "the hub refused a record: " + message.reason};
+            return;
+        }
+    }
+}
+
+void Uplink::goodbye(const journal::GoodbyeMessage& message) {
+    told_to_wait_ =
+        std::min<Duration>(std::chrono::milliseconds(message.retry_after_ms), kLongestWait);
+    give_up_ = Error{ErrorCode::refused, "the hub said goodbye: " + message.reason};
+}
+
+// ---- Sending
+
+journal::OpenMessage Uplink::open_message(const journal::Stream& stream) {
+    journal::OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
+    const auto channels = journal_.channels(stream.origin, stream.epoch.journal);
+    std::size_t& declared = declared_channels_[{stream.origin, stream.epoch.journal}];
+    for (; declared < channels.size(); ++declared) {
+        open.channels.push_back(
+            {static_cast<telemetry::ChannelId>(declared + 1), channels[declared]});
+    }
+    return open;
+}
+
+Bytes Uplink::hello() {
+    journal::HelloMessage hello;
+    hello.device = options_.device;
+    hello.boot = options_.boot;
+    hello.software = options_.software;
+    hello.backlog_readings = journal_.backlog();
+    for (const auto& [id, stream] : journal_.streams()) {
+        hello.open.push_back(open_message(stream));
+        on_line_[id] = {};
+    }
+    return journal::to_wire(hello);
+}
+
+std::optional<Outgoing> Uplink::next_message(Instant now) {
+    if (greeting_) {
+        return Outgoing{*std::exchange(greeting_, std::nullopt), nullptr};
+    }
+    if (!answers_.empty()) {
+        Outgoing answer{std::move(answers_.front()), nullptr};
+        answers_.erase(answers_.begin());
+        return answer;
+    }
+    if (state_ != State::live || give_up_ || in_flight_bytes_ >= window_bytes_) {
+        return std::nullopt;
+    }
+    while (const std::optional<Record> record = next_record()) {
+        const journal::Stream& stream = journal_.streams().at(record->stream);
+        if (std::optional<Outgoing> open = declare(stream)) {
+            return open;
+        }
+        OnLine& line = on_line_[record->stream];
+        if (record->last_seq <= line.sent_through) {
+            cursor_ = record->end_position();
+            advance(now);
+            continue;
+        }
+        if (record->first_seq > line.sent_through + 1) {
+            return dispatch_gap(*record, line.sent_through + 1, record->first_seq - 1,
+                                journal::GapReason::unknown_past, now);
+        }
+        cursor_ = record->end_position();
+        if (refused_.contains({record->stream, record->first_seq, record->last_seq})) {
+            return dispatch_gap(*record, line.sent_through + 1, record->last_seq,
+                                journal::GapReason::corrupt, now);
+        }
+        return dispatch(*record, now);
+    }
+    return std::nullopt;
+}
+
+/// An Open for a stream that is new on this line, or for its new channels.
+std::optional<Outgoing> Uplink::declare(const journal::Stream& stream) {
+    const auto declared = declared_channels_.find({stream.origin, stream.epoch.journal});
+    const std::size_t known = declared == declared_channels_.end() ? 0 : declared->second;
+    const bool is_open = on_line_.contains(stream.id);
+    if (is_open && known == journal_.channels(stream.origin, stream.epoch.journal).size()) {
+        return std::nullopt;
+    }
+    if (!is_open) {
+        on_line_[stream.id] = {};
+    }
+    return Outgoing{journal::to_wire(open_message(stream)), nullptr};
+}
+
+Outgoing Uplink::dispatch(const Record& record, Instant now) {
+    Outgoing out{journal::wire_head(record, record.stream),
+                 record.kind == RecordKind::batch ? record.body : nullptr};
+    const std::uint64_t size = kMessageOverheadBytes + (out.body ? out.body->size() : 0);
+    in_flight_.push_back(
+        {record.stream, record.first_seq, record.last_seq, record.position, size, now});
+    in_flight_bytes_ += size;
+    on_line_[record.stream].sent_through = record.last_seq;
+    heartbeat_.sent(now);
+    return out;
+}
+
+/// A Gap in the place of numbers that stand before `record`, or of the record itself.
+Outgoing Uplink::dispatch_gap(const Record& record, std::uint64_t first_seq, std::uint64_t last_seq,
+                              journal::GapReason reason, Instant now) {
+    Record gap;
+    gap.position = record.position;
+    gap.stream = record.stream;
+    gap.kind = RecordKind::gap;
+    gap.first_seq = first_seq;
+    gap.last_seq = last_seq;
+    gap.body = std::make_shared<const Bytes>(encode(reason));
+    return dispatch(gap, now);
+}
+
+std::optional<Record> Uplink::next_record() {
+    while (!fetched_.empty() && fetched_.front().end_position() <= cursor_) {
+        fetched_.pop_front();
+    }
+    if (!fetched_.empty()) {
+        return fetched_.front();
+    }
+    return journal_.next(cursor_).record;
+}
+
+bool Uplink::ping_due(Instant now) const {
+    return (state_ == State::live) && heartbeat_.ping_due(now);
+}
+
+void Uplink::ping_sent(Instant now) {
+    heartbeat_.ping_sent(now);
+    pinged_at_ = now;
+}
+
+std::optional<Error> Uplink::give_up(Instant now) const {
+    if (give_up_) {
+        return give_up_;
+    }
+    if (state_ == State::greeting && since_ + options_.welcome_timeout <= now) {
+        return Error{ErrorCode::timeout,
+                     "no Welcome from the hub within " +
+                         std::to_string(options_.welcome_timeout.count() / 1'000'000) + " s"};
+    }
+    if (state_ == State::live && heartbeat_.dead(now)) {
+        return Error{ErrorCode::timeout, "the line is dead: no answer to a ping within " +
+                                             std::to_string(options_.pong_timeout.count() / 1000) +
+                                             " ms"};
+    }
+    return std::nullopt;
+}
+
+Instant Uplink::deadline() const {
+    switch (state_) {
+        case State::waiting:
+            return retry_at_;
+        case State::connecting:
+            return kNever;
+        case State::greeting:
+            return since_ + options_.welcome_timeout;
+        case State::live:
+            return std::min(heartbeat_.deadline(), read_retry_at_);
+    }
+    return kNever;
+}
+
+// ---- Reading the backlog
+
+std::optional<Uplink::Read> Uplink::take_read(Instant now) {
+    const bool waits = read_retry_at_ != kNever && read_retry_at_ > now;
+    if (state_ != State::live || read_out_ || waits) {
+        return std::nullopt;
+    }
+    read_retry_at_ = kNever;
+    std::uint64_t waiting = 0;
+    for (const Record& record : fetched_) {
+        waiting += record.body->size();
+    }
+    const std::uint64_t position = fetched_.empty() ? cursor_ : fetched_.back().end_position();
+    if (waiting >= options_.read_bytes || !journal_.next(position).in_store) {
+        return std::nullopt;
+    }
+    read_out_ = true;
+    read_stale_ = false;
+    read_end_ = journal_.store_end();
+    return Read{position, options_.read_bytes};
+}
+
+void Uplink::fetched(Result<std::vector<Record>> records, Instant now) {
+    read_out_ = false;
+    if (std::exchange(read_stale_, false)) {
+        return;
+    }
+    if (!records) {
+        read_retry_at_ = now + kReadRetry;
+        notices_.push_back("reading the backlog: " + records.error().message);
+        return;
+    }
+    if (records->empty() && fetched_.empty()) {
+        // Nothing is left of the rows that were there: evicted, or lost with a damaged file.
+        cursor_ = std::max(cursor_, read_end_);
+        advance(now);
+    }
+    for (Record& record : *records) {
+        fetched_.push_back(std::move(record));
+    }
+}
+
+std::optional<std::int64_t> Uplink::take_server_time() {
+    return std::exchange(server_time_us_, std::nullopt);
+}
+
+std::vector<std::string> Uplink::take_notices() {
+    return std::exchange(notices_, {});
+}
+
+}  // namespace holdfast::uplink

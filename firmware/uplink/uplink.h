@@ -1,0 +1,179 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "firmware/base/clock.h"
+#include "firmware/base/entropy.h"
+#include "firmware/base/error.h"
+#include "firmware/journal/journal.h"
+#include "firmware/journal/wire.h"
+#include "firmware/uplink/backoff.h"
+#include "firmware/uplink/heartbeat.h"
+
+namespace holdfast::uplink {
+
+struct UplinkOptions {
+    std::string device;    ///< node.id
+    std::string software;  ///< "holdfast 0.1.0"
+    std::uint64_t boot = 0;
+    Duration heartbeat = std::chrono::seconds(25);
+    Duration pong_timeout = std::chrono::seconds(10);
+    Duration retry_min = std::chrono::milliseconds(500);
+    Duration retry_max = std::chrono::seconds(60);
+    /// A line that lived so long ends the back-off.
+    Duration stable_after = std::chrono::minutes(1);
+    Duration welcome_timeout = std::chrono::seconds(10);
+    /// Records sent and not yet acknowledged, and records read ahead from the store: bytes of each.
+    std::uint64_t window_bytes = 1u << 20;
+    std::uint64_t read_bytes = 256u << 10;
+};
+
+/// One message for the line: the WebSocket message is `head` followed by `body`.
+struct Outgoing {
+    Bytes head;
+    SharedBytes body;  ///< may be null
+};
+
+/// The client's side of the line, without input and output: when to connect, Hello and Welcome,
+/// resume, sending within the window, cumulative acknowledgements, heartbeat, back-off. Lives as
+/// long as the node; lines come and go. On the network thread, beside its Journal.
+///
+/// The owner asks `connect_due`, makes a WebSocket, tells `connected`, passes messages both ways,
+/// and tells `disconnected`.
+class Uplink {
+public:
+    enum class State {
+        waiting,     ///< no line; the next try is at `deadline()`
+        connecting,  ///< the owner is making one
+        greeting,    ///< Hello sent, Welcome awaited
+        live,
+    };
+
+    Uplink(journal::Journal& journal, const UplinkOptions& options, Entropy& entropy);
+
+    // ---- The life of a line
+
+    /// True once, when it is time to connect: the state becomes `connecting`.
+    [[nodiscard]] bool connect_due(Instant now);
+    void connected(Instant now);
+    /// No line came about, or it ended. Schedules the next try.
+    void disconnected(const Error& error, Instant now);
+    /// Any bytes came from the peer.
+    void heard(Instant now);
+    /// A message came. An error means that the hub broke the contract: close the line with 1002 and
+    /// the message.
+    [[nodiscard]] Result<void> received(ByteView message, Instant now);
+
+    // ---- What to do on a line
+
+    /// The next message to send, if there is one and the window allows it.
+    [[nodiscard]] std::optional<Outgoing> next_message(Instant now);
+    [[nodiscard]] bool ping_due(Instant now) const;
+    void ping_sent(Instant now);
+    /// Why the line is to be given up now (dead, no Welcome, the hub said Goodbye, records
+    /// refused), nullopt: it is well.
+    [[nodiscard]] std::optional<Error> give_up(Instant now) const;
+    [[nodiscard]] Instant deadline() const;
+
+    // ---- Reading the backlog
+
+    struct Read {
+        std::uint64_t position = 0;
+        std::uint64_t max_bytes = 0;
+    };
+    /// What is to be read from the store, if anything; at most one read is out at a time. The
+    /// caller answers with `fetched`.
+    [[nodiscard]] std::optional<Read> take_read(Instant now);
+    void fetched(Result<std::vector<journal::Record>> records, Instant now);
+
+    // ---- What is known
+
+    [[nodiscard]] State state() const { return state_; }
+    [[nodiscard]] std::uint64_t in_flight_bytes() const { return in_flight_bytes_; }
+    [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
+    [[nodiscard]] Instant since() const { return since_; }
+    [[nodiscard]] const std::string& last_error() const { return last_error_; }
+    /// From an acknowledgement or pong; nullopt before the first.
+    [[nodiscard]] std::optional<Duration> round_trip() const { return round_trip_; }
+    /// Time of the hub at `Welcome`, once per line; microseconds since 1970. nullopt when there is
+    /// none to take.
+    [[nodiscard]] std::optional<std::int64_t> take_server_time();
+    /// Things worth a line in the log (refusals by the hub, goodbyes), oldest first; drained by the
+    /// owner.
+    [[nodiscard]] std::vector<std::string> take_notices();
+
+private:
+    struct InFlight {
+        std::uint32_t stream;
+        std::uint64_t first_seq;
+        std::uint64_t last_seq;
+        std::uint64_t position;
+        std::uint64_t size_bytes;
+        Instant sent_at;
+    };
+    /// What is known of a stream on the present line.
+    struct OnLine {
+        std::uint64_t sent_through = 0;
+        std::uint64_t acknowledged_through = 0;
+    };
+
+    [[nodiscard]] journal::OpenMessage open_message(const journal::Stream& stream);
+    [[nodiscard]] Bytes hello();
+    [[nodiscard]] Result<void> welcome(const journal::WelcomeMessage& message, Instant now);
+    [[nodiscard]] Result<void> acknowledge(const journal::AckMessage& message, Instant now);
+    void refuse(const journal::RefusalMessage& message);
+    void goodbye(const journal::GoodbyeMessage& message);
+    void advance(Instant now);
+    [[nodiscard]] std::optional<journal::Record> next_record();
+    [[nodiscard]] std::optional<Outgoing> declare(const journal::Stream& stream);
+    [[nodiscard]] Outgoing dispatch(const journal::Record& record, Instant now);
+    [[nodiscard]] Outgoing dispatch_gap(const journal::Record& record, std::uint64_t first_seq,
+                                        std::uint64_t last_seq, journal::GapReason reason,
+                                        Instant now);
+
+    journal::Journal& journal_;
+    UplinkOptions options_;
+    Entropy& entropy_;
+    Backoff backoff_;
+    Heartbeat heartbeat_;
+
+    State state_ = State::waiting;
+    Instant since_{};
+    Instant retry_at_{};
+    Duration told_to_wait_{};
+    std::string last_error_;
+    std::uint64_t reconnects_ = 0;
+    std::optional<Duration> round_trip_;
+    Instant pinged_at_ = kNever;
+    std::optional<std::int64_t> server_time_us_;
+    std::vector<std::string> notices_;
+    std::optional<Error> give_up_;
+
+    // The present line
+    std::map<std::uint32_t, OnLine> on_line_;
+    std::map<std::pair<std::string, std::uint64_t>, std::size_t> declared_channels_;
+    std::optional<Bytes> greeting_;  ///< Hello, until it has been handed out
+    std::vector<Bytes> answers_;
+    std::uint64_t window_bytes_ = 0;
+    std::uint64_t cursor_ = 0;  ///< position of the next record to send
+    std::deque<InFlight> in_flight_;
+    std::uint64_t in_flight_bytes_ = 0;
+
+    // The backlog's read-ahead
+    std::deque<journal::Record> fetched_;
+    bool read_out_ = false;
+    bool read_stale_ = false;     ///< the line ended while the read was out
+    std::uint64_t read_end_ = 0;  ///< what the store held when the read was taken
+    Instant read_retry_at_ = kNever;
+
+    /// (stream, first number, last number) that the hub could not read: they are sent as a Gap.
+    std::set<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> refused_;
+};
+
+}  // namespace holdfast::uplink
