@@ -8,19 +8,20 @@
 
 namespace holdfast::telemetry {
 
-/// The columnar form of a batch, as it stands in the journal and on the line (proto/README.md, "Columns").
-/// Lossless for every value and time. Self-contained but for the names of the channels.
+/// The columnar form of a batch, as it stands in the journal and on the line (proto/README.md,
+/// "Columns"). Lossless for every value and time. Self-contained but for the names of the channels.
 
 struct BatchLimits {
     std::size_t readings = 65'536;
-    std::size_t bytes = 8u << 20;  ///< encoded; also bounds what decoding may allocate for strings and bytes
+    std::size_t bytes =
+        8u << 20;  ///< encoded; also bounds what decoding may allocate for strings and bytes
 };
 
 /// At least one reading. Never fails: what is within the limits of the caller is encodable.
 [[nodiscard]] Bytes encode(const Batch& batch);
 
-/// Errors: invalid (malformed; says what and where), too_large (over `limits`). Allocates in proportion to what the
-/// bytes really hold, never to what they claim.
+/// Errors: invalid (malformed; says what and where), too_large (over `limits`). Allocates in
+/// proportion to what the bytes really hold, never to what they claim.
 [[nodiscard]] Result<Batch> decode(ByteView bytes, const BatchLimits& limits = {});
 
 }  // namespace holdfast::telemetry

@@ -9,10 +9,12 @@
 
 namespace holdfast::telemetry {
 
-/// What a sensor can say. Every bit pattern of a double is a value of its own, NaN payloads included.
+/// What a sensor can say. Every bit pattern of a double is a value of its own, NaN payloads
+/// included.
 using Value = std::variant<double, std::int64_t, bool, std::string, Bytes>;
 
-/// What a series of readings is called, and its unit ("" if it has none). Two units under one name are two channels.
+/// What a series of readings is called, and its unit ("" if it has none). Two units under one name
+/// are two channels.
 struct Channel {
     std::string name;
     std::string unit;
@@ -20,11 +22,12 @@ struct Channel {
     bool operator==(const Channel&) const = default;
 };
 
-/// A channel's number within one journal of one origin: 1, 2, 3 … in the order in which channels appeared.
+/// A channel's number within one journal of one origin: 1, 2, 3 … in the order in which channels
+/// appeared.
 using ChannelId = std::uint32_t;
 
-/// One value at one time. `time_us` is microseconds since 1970 (UTC) or, in a batch that carries a boot id,
-/// microseconds since that boot.
+/// One value at one time. `time_us` is microseconds since 1970 (UTC) or, in a batch that carries a
+/// boot id, microseconds since that boot.
 struct Reading {
     ChannelId channel = 0;
     std::int64_t time_us = 0;
