@@ -14,24 +14,29 @@
 namespace holdfast::net {
 
 struct ListenOptions {
-    std::string address;              ///< "127.0.0.1:8080", "[::]:8080", "0.0.0.0:0" (any free port)
-    std::shared_ptr<TlsContext> tls;  ///< null: plain
+    std::string address;  ///< "127.0.0.1:8080", "[::]:8080", "0.0.0.0:0" (any free port)
+    std::shared_ptr<TlsContext> tls;       ///< null: plain
     std::size_t max_connections = 10'000;  ///< beyond it, new ones wait in the kernel's backlog
     Duration tls_timeout = std::chrono::seconds(10);
     StreamOptions stream;
 };
 
-/// Accepts connections on one address until destroyed. When file descriptors run out it waits and goes on.
+/// Accepts connections on one address until destroyed. When file descriptors run out it waits and
+/// goes on.
 class Listener {
 public:
-    /// Called on the network thread with each stream that is ready (TLS handshake done), not yet started.
+    /// Called on the network thread with each stream that is ready (TLS handshake done), not yet
+    /// started.
     using OnStream = std::function<void(std::unique_ptr<Stream>)>;
-    /// A connection that did not become a stream (failed TLS handshake): the peer and why; for the log.
+    /// A connection that did not become a stream (failed TLS handshake): the peer and why; for the
+    /// log.
     using OnFailed = std::function<void(const std::string& peer, const Error& error)>;
 
     /// Errors: refused (port taken; says so, with the address), invalid (not an address), io.
-    [[nodiscard]] static Result<std::unique_ptr<Listener>> open(boost::asio::io_context& io, ListenOptions options,
-                                                                OnStream on_stream, OnFailed on_failed);
+    [[nodiscard]] static Result<std::unique_ptr<Listener>> open(boost::asio::io_context& io,
+                                                                ListenOptions options,
+                                                                OnStream on_stream,
+                                                                OnFailed on_failed);
     virtual ~Listener() = default;
 
     [[nodiscard]] virtual std::string address() const = 0;  ///< with the real port

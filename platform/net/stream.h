@@ -12,17 +12,20 @@
 
 namespace holdfast::net {
 
-/// What a stream tells its owner. Called on the network thread, never from within a call of the owner's into the stream.
+/// What a stream tells its owner. Called on the network thread, never from within a call of the
+/// owner's into the stream.
 class StreamHandler {
 public:
     virtual ~StreamHandler() = default;
-    /// Plain bytes from the peer, in the thread's receive buffer: they may be changed in place and are valid during the call only. Everything `send` is
-    /// given during the call leaves in one write after it.
+    /// Plain bytes from the peer, in the thread's receive buffer: they may be changed in place and
+    /// are valid during the call only. Everything `send` is given during the call leaves in one
+    /// write after it.
     virtual void on_bytes(std::span<std::byte> bytes) = 0;
-    /// What waited to be sent has fallen to half of what it was when `send` returned false, or below: send on.
+    /// What waited to be sent has fallen to half of what it was when `send` returned false, or
+    /// below: send on.
     virtual void on_writable() {}
-    /// The stream is over, and will call no more. `error.code`: closed (orderly end by the peer, or by `shutdown`), timeout, io, untrusted.
-    /// The handler may destroy the stream in this call.
+    /// The stream is over, and will call no more. `error.code`: closed (orderly end by the peer, or
+    /// by `shutdown`), timeout, io, untrusted. The handler may destroy the stream in this call.
     virtual void on_closed(const Error& error) = 0;
 };
 
@@ -30,17 +33,20 @@ struct StreamOptions {
     std::size_t send_limit_bytes = 4u << 20;  ///< beyond this `send` returns false
 };
 
-/// One established TCP connection, with TLS on it or without. Readiness-driven: while idle it owns no buffer beyond what TLS itself keeps; receives into one
-/// buffer of the thread. Not thread-safe: belongs to its io_context's single thread. TCP_NODELAY is set; writes never raise SIGPIPE.
+/// One established TCP connection, with TLS on it or without. Readiness-driven: while idle it owns
+/// no buffer beyond what TLS itself keeps; receives into one buffer of the thread. Not thread-safe:
+/// belongs to its io_context's single thread. TCP_NODELAY is set; writes never raise SIGPIPE.
 class Stream {
 public:
     virtual ~Stream() = default;
 
-    /// Begins to receive. Called once; `handler` must live until `on_closed` or until the stream is destroyed.
+    /// Begins to receive. Called once; `handler` must live until `on_closed` or until the stream is
+    /// destroyed.
     virtual void start(StreamHandler& handler) = 0;
 
-    /// Queues bytes; they are written at the end of the current event (corked). Never fails: a broken line is reported by `on_closed`.
-    /// false: more than `send_limit_bytes` wait now. They have been taken all the same; the sender is to hold back until `on_writable`.
+    /// Queues bytes; they are written at the end of the current event (corked). Never fails: a
+    /// broken line is reported by `on_closed`. false: more than `send_limit_bytes` wait now. They
+    /// have been taken all the same; the sender is to hold back until `on_writable`.
     virtual bool send(ByteView bytes) = 0;
     /// As `send`, keeping a reference instead of copying where that is cheaper.
     virtual bool send(SharedBytes bytes) = 0;
@@ -50,7 +56,8 @@ public:
     virtual void pause() = 0;
     virtual void resume() = 0;
 
-    /// Orderly end: sends what waits, TLS close_notify, FIN; waits for the peer's end at most `linger`; then `on_closed`.
+    /// Orderly end: sends what waits, TLS close_notify, FIN; waits for the peer's end at most
+    /// `linger`; then `on_closed`.
     virtual void shutdown(Duration linger) = 0;
     /// At once, with RST where something waits. No call to the handler follows.
     virtual void abort() = 0;

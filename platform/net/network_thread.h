@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/clock.h"
+#include "platform/net/timer_wheel.h"
+
+namespace holdfast::net {
+
+/// A coarse deadline of something that lives on a network thread; embedded in its owner.
+class Timeout : public TimerWheel::Entry {
+public:
+    virtual void expired() = 0;
+
+protected:
+    ~Timeout() = default;
+};
+
+/// What all connections of one network thread share: the receive buffer, a spare block for sending,
+/// and the wheel of timeouts, which ticks only while something is scheduled. One for each
+/// io_context, made on first use, and used by the io_context's single thread only.
+class NetworkThread final : public boost::asio::execution_context::service {
+public:
+    using key_type = NetworkThread;
+    inline static boost::asio::execution_context::id id;
+
+    [[nodiscard]] static NetworkThread& of(boost::asio::io_context& io) {
+        return boost::asio::use_service<NetworkThread>(io);
+    }
+    explicit NetworkThread(boost::asio::execution_context& context);
+
+    /// Room before the receive buffer, into which TLS decrypts: at most one record (16 KiB and its
+    /// overhead) of an earlier receive is inside TLS, so plaintext written from here on never
+    /// overtakes the ciphertext still to be read.
+    static constexpr std::size_t kHeadroomBytes = 32u << 10;
+    static constexpr std::size_t kReceiveSizeBytes = 256u << 10;
+    /// Headroom and receive buffer in one.
+    [[nodiscard]] std::span<std::byte> buffer();
+
+    /// A block with room, or an empty one; give it back when it is not needed any more.
+    [[nodiscard]] Bytes take_spare() { return std::move(spare_); }
+    void give_spare(Bytes&& block);
+
+    /// Calls `timeout.expired()` once, `after` from now or up to a tick later. Replaces an earlier
+    /// deadline.
+    void schedule(Timeout& timeout, Duration after);
+    static void cancel(Timeout& timeout) { TimerWheel::cancel(timeout); }
+
+private:
+    void shutdown() override;
+    void tick();
+
+    boost::asio::io_context& io_;
+    std::unique_ptr<std::byte[]> buffer_;
+    Bytes spare_;
+    TimerWheel wheel_;
+    std::unique_ptr<boost::asio::steady_timer>
+        timer_;  ///< released in `shutdown`, before the services it needs
+    bool ticking_ = false;
+};
+
+}  // namespace holdfast::net
