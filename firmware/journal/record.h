@@ -9,8 +9,9 @@
 
 namespace holdfast::journal {
 
-/// One unbroken run of sequence numbers of an origin: the journal file in which they were given (64 random bits drawn
-/// when it was created) and the start of the program (counted up by a durable write at each start).
+/// One unbroken run of sequence numbers of an origin: the journal file in which they were given (64
+/// random bits drawn when it was created) and the start of the program (counted up by a durable
+/// write at each start).
 struct Epoch {
     std::uint64_t journal = 0;
     std::uint32_t run = 0;
@@ -24,7 +25,8 @@ struct Stream {
     StreamId id = 0;
     std::string origin;
     Epoch epoch;
-    /// Highest sequence number received and durable; kept for streams of other origins, 0 for our own.
+    /// Highest sequence number received and durable; kept for streams of other origins, 0 for our
+    /// own.
     std::uint64_t through = 0;
 };
 
@@ -45,14 +47,17 @@ enum class GapReason : std::uint8_t {
 
 /// What a journal holds and a line carries: consecutive sequence numbers of one stream.
 struct Record {
-    /// Place of its first number in this node's journal. Positions rise in the order of arrival, across all streams;
-    /// a batch of n readings takes n of them, a clock fix one, a gap one. Never leaves the node.
+    /// Place of its first number in this node's journal. Positions rise in the order of arrival,
+    /// across all streams; a batch of n readings takes n of them, a clock fix one, a gap one. A gap
+    /// that took the place of a batch stands at the last of its positions, so that a reader who was
+    /// in the middle of it meets the gap. Never leaves the node.
     std::uint64_t position = 0;
     StreamId stream = 0;
     RecordKind kind = RecordKind::batch;
     std::uint64_t first_seq = 0;
     std::uint64_t last_seq = 0;
-    /// Least and greatest time of the readings, microseconds; of the boot clock where the batch carries a boot id.
+    /// Least and greatest time of the readings, microseconds; of the boot clock where the batch
+    /// carries a boot id.
     std::int64_t first_time_us = 0;
     std::int64_t last_time_us = 0;
     SharedBytes body;
@@ -63,7 +68,8 @@ struct Record {
     }
 };
 
-/// "When that boot's uptime was `uptime_us`, it was `wall_us`": gives batches of the boot their right time.
+/// "When that boot's uptime was `uptime_us`, it was `wall_us`": gives batches of the boot their
+/// right time.
 struct ClockFix {
     std::uint64_t boot = 0;
     std::int64_t uptime_us = 0;
@@ -77,8 +83,8 @@ struct ClockFix {
 [[nodiscard]] Result<GapReason> decode_gap(ByteView body);
 [[nodiscard]] Result<ClockFix> decode_clock_fix(ByteView body);
 
-/// The record without its numbers up to and including `through`; `first_seq <= through < last_seq`. A batch is
-/// decoded and encoded again. Errors: corrupt.
+/// The record without its numbers up to and including `through`; `first_seq <= through < last_seq`.
+/// A batch is decoded and encoded again. Errors: corrupt.
 [[nodiscard]] Result<Record> without_prefix(const Record& record, std::uint64_t through);
 
 }  // namespace holdfast::journal

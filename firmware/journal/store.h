@@ -20,13 +20,14 @@ struct StoreOptions {
     std::string origin;  ///< node.id: the origin of this node's own readings
     std::uint64_t max_size_bytes = 256u << 20;
     WhenFull when_full = WhenFull::drop_oldest;
-    /// Evicted records leave a Gap behind for the uplink to deliver. Without an uplink, eviction is retention: nothing
-    /// is owed to anyone, and no Gap is kept.
+    /// Evicted records leave a Gap behind for the uplink to deliver. Without an uplink, eviction is
+    /// retention: nothing is owed to anyone, and no Gap is kept.
     bool owes_upstream = true;
     storage::DatabaseOptions database;
 };
 
-/// A channel as its origin numbers it, valid for all runs of one journal of the origin.
+/// A channel as its origin numbers it (1, 2, 3 … without holes), valid for all runs of one journal
+/// of the origin.
 struct ChannelRow {
     std::string origin;
     std::uint64_t journal = 0;
@@ -34,7 +35,8 @@ struct ChannelRow {
     telemetry::Channel channel;
 };
 
-/// Where a source of readings was when the readings before it were committed (`/v1/push?source=`, a followed file).
+/// Where a source of readings was when the readings before it were committed (`/v1/push?source=`, a
+/// followed file).
 struct SourcePosition {
     std::string name;
     std::uint64_t position = 0;
@@ -43,10 +45,11 @@ struct SourcePosition {
 
 /// Everything one transaction writes. Applied in the order of the members.
 struct Write {
-    std::vector<Stream> streams;        ///< new ones
-    std::vector<ChannelRow> channels;   ///< new ones
-    std::uint64_t release_before = 0;   ///< records that end at or before this position were acknowledged: delete them
-    std::vector<Record> records;        ///< positions ascending, above all that is stored
+    std::vector<Stream> streams;       ///< new ones
+    std::vector<ChannelRow> channels;  ///< new ones
+    std::uint64_t release_before =
+        0;  ///< records that end at or before this position were acknowledged: delete them
+    std::vector<Record> records;  ///< positions ascending, above all that is stored
     std::vector<SourcePosition> sources;
 };
 
@@ -64,15 +67,17 @@ struct Opened {
     std::uint64_t next_position = 1;
     std::uint64_t first_position = 0;  ///< of the oldest record; == next_position if there is none
     std::uint64_t used_bytes = 0;
-    std::int64_t newest_time_us = 0;  ///< the greatest wall-clock time stored; 0: none
-    /// Set when the file could not be used: where it was moved, and why. The journal is then a new one.
+    std::int64_t newest_time_us =
+        0;  ///< the greatest wall-clock time of the newest 256 records; 0: none
+    /// Set when the file could not be used: where it was moved, and why. The journal is then a new
+    /// one.
     std::optional<std::filesystem::path> moved_aside;
     std::string moved_because;
 };
 
 struct Query {
     std::string origin;
-    std::string channel;  ///< "": all
+    std::string channel;                  ///< "": all
     std::optional<std::int64_t> from_us;  ///< inclusive
     std::optional<std::int64_t> to_us;    ///< exclusive
     std::uint64_t after = 0;              ///< position; 0: from the oldest
@@ -82,14 +87,16 @@ struct Query {
 struct QueryRow {
     std::uint64_t position = 0;
     std::uint64_t seq = 0;
-    std::optional<std::int64_t> time_us;  ///< nullopt: taken before the clock was known, and its fix has not come yet
+    std::optional<std::int64_t>
+        time_us;  ///< nullopt: taken before the clock was known, and its fix has not come yet
     telemetry::Channel channel;
     telemetry::Value value;
 };
 
 struct Page {
     std::vector<QueryRow> rows;
-    std::optional<std::uint64_t> next;  ///< `after` of the next page; there may be one even where `rows` is empty
+    std::optional<std::uint64_t>
+        next;  ///< `after` of the next page; there may be one even where `rows` is empty
 };
 
 struct StoredGap {
@@ -99,44 +106,58 @@ struct StoredGap {
     GapReason reason = GapReason::evicted;
 };
 
-/// The journal's tables in one SQLite database. Used by one thread at a time (the storage thread). A failed call changes nothing.
+/// The journal's tables in one SQLite database. Used by one thread at a time (the storage thread).
+/// A failed call changes nothing.
 ///
-/// Consecutive small batches of one stream are merged into one row as they are written: the last row is rewritten,
-/// larger, until it fills a page. So an outage costs one page a commit and few bytes a reading at rest.
+/// Consecutive small batches of one stream are merged into one row as they are written: the last
+/// row is rewritten, larger, until it fills a page. So an outage costs one page a commit and few
+/// bytes a reading at rest.
 class Store {
 public:
-    /// Opens or creates `directory`/journal.db, migrates it, and raises this journal's run by one durable write.
-    /// A file that is not a readable journal is moved aside (journal.db.unreadable-1, -2, …), never deleted.
-    /// Errors: io, full, refused (another process has it), unsupported (written by a newer version: left alone).
-    [[nodiscard]] static Result<Store> open(const std::filesystem::path& directory, const StoreOptions& options,
-                                            Entropy& entropy, Opened& opened);
+    /// Opens or creates `directory`/journal.db, migrates it, and raises this journal's run by one
+    /// durable write. A file that is not a readable journal is moved aside
+    /// (journal.db.unreadable-1, -2, …), never deleted. Errors: io, full, refused (another process
+    /// has it), unsupported (written by a newer version: left alone).
+    [[nodiscard]] static Result<Store> open(const std::filesystem::path& directory,
+                                            const StoreOptions& options, Entropy& entropy,
+                                            Opened& opened);
+
+    /// For a journal that answered `corrupt` while it ran: end its Store, call this, and `open`
+    /// makes a new one. Moves the file aside as `open` does, and returns where to. Errors: io,
+    /// full.
+    [[nodiscard]] static Result<std::filesystem::path> move_aside(
+        const std::filesystem::path& directory, const StoreOptions& options);
 
     /// One transaction. Success: all of it survives a power cut. Any error: none of it was done.
-    /// Makes room first: by eviction (drop_oldest), or not (refuse_new; then too small a rest is `full`).
-    /// Records that do not fit the size limit even in an empty journal are `too_large`.
-    /// Errors: full (limit or disk), io, corrupt.
+    /// Makes room first: by eviction (drop_oldest), or not (refuse_new; then too small a rest is
+    /// `full`). Gaps and clock fixes are small, and are taken even where batches are not. Records
+    /// that do not fit the size limit even in an empty journal are `too_large`. Errors: full (limit
+    /// or disk), io, corrupt.
     [[nodiscard]] Result<Written> write(const Write& write);
 
-    /// Records from the one that holds `position` (or the next after it) on, in order, until `max_bytes` of bodies;
-    /// at least one if there is any. Rows that cannot be read back come as Gap records (reason corrupt). Errors: io, corrupt.
+    /// Records from the one that holds `position` (or the next after it) on, in order, until
+    /// `max_bytes` of bodies; at least one if there is any. Rows that cannot be read back come as
+    /// Gap records (reason corrupt), at their last position. Continue at the last record's
+    /// `end_position`. Errors: io, corrupt.
     [[nodiscard]] Result<std::vector<Record>> read(std::uint64_t position, std::size_t max_bytes);
 
-    /// Readings of one origin in journal order, times resolved by clock fixes. Decodes a bounded amount a call.
-    /// Errors: not_found (no such origin), io, corrupt.
+    /// Readings of one origin in journal order, times resolved by clock fixes. Decodes a bounded
+    /// amount a call. Errors: not_found (no such origin), io, corrupt.
     [[nodiscard]] Result<Page> query(const Query& query);
     /// The newest gaps of an origin, at most `limit`.
     [[nodiscard]] Result<std::vector<StoredGap>> gaps(const std::string& origin, std::size_t limit);
     /// Time of the oldest stored batch, nullopt: none.
     [[nodiscard]] Result<std::optional<std::int64_t>> oldest_time_us();
-    /// Readings stored now.
+    /// Readings stored now. The first call reads through the table, later ones only remember.
     [[nodiscard]] Result<std::uint64_t> count_readings();
 
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;
     ~Store();
 
+    struct State;  ///< private: see store_state.h
+
 private:
-    struct State;
     explicit Store(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

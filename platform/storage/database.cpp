@@ -51,7 +51,7 @@ struct Database::Connection {
     Result<std::int64_t> number(const char* sql);
     Result<void> configure(const DatabaseOptions& options);
     Result<void> enter_wal();
-    Result<void> checkpoint(int mode);
+    Result<void> checkpoint();
     Result<void> checkpoint_if_due();
     Result<void> reserve();
     void roll_back();
@@ -143,8 +143,9 @@ Result<void> Database::Connection::enter_wal() {
     return {};
 }
 
-Result<void> Database::Connection::checkpoint(int mode) {
-    const int code = sqlite3_wal_checkpoint_v2(handle, "main", mode, nullptr, nullptr);
+Result<void> Database::Connection::checkpoint() {
+    const int code =
+        sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     if (code != SQLITE_OK) {
         return sqlite_error(handle, code, "checkpoint");
     }
@@ -155,7 +156,7 @@ Result<void> Database::Connection::checkpoint(int mode) {
 /// Nobody else reads the WAL, so a passive checkpoint moves all of it, and the next transaction
 /// begins the WAL anew.
 Result<void> Database::Connection::checkpoint_if_due() {
-    return wal_bytes() < wal_limit_bytes ? Result<void>{} : checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+    return wal_bytes() < wal_limit_bytes ? Result<void>{} : checkpoint();
 }
 
 /// Gives the database file the space that the checkpoint of this transaction will need. Otherwise a
@@ -257,7 +258,7 @@ Result<std::int64_t> Database::used_bytes() {
 }
 
 Result<void> Database::checkpoint() {
-    return connection_->checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+    return connection_->checkpoint();
 }
 
 Result<void> Database::verify() {
@@ -308,7 +309,7 @@ Result<void> Transaction::commit() {
         if (done.error().code == ErrorCode::full) {
             // Lets the next transaction use the WAL's space from its beginning: enough to delete
             // something.
-            (void)connection.checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+            (void)connection.checkpoint();
         }
         return done;
     }

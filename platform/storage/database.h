@@ -95,7 +95,8 @@ public:
     [[nodiscard]] static Result<std::filesystem::path> move_aside(
         const std::filesystem::path& file, const DatabaseOptions& options = {});
 
-    /// Moves the WAL into the database file, as far as that can be done now, and truncates it.
+    /// Moves the WAL into the database file. The WAL file keeps its length, and is filled again
+    /// from its beginning.
     [[nodiscard]] Result<void> checkpoint();
 
     /// Whether the content can be read through and hangs together (`PRAGMA quick_check`). Errors:

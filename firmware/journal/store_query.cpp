@@ -1,0 +1,260 @@
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "firmware/journal/store_state.h"
+#include "firmware/telemetry/batch_codec.h"
+
+namespace holdfast::journal {
+namespace {
+
+/// Work of one call: bytes of bodies decoded, and so much for each row looked at.
+constexpr std::size_t kWorkBytes = 1u << 20;
+constexpr std::size_t kRowWork = 256;
+
+/// Where the search stands in one stream of the origin.
+struct Cursor {
+    StreamId stream = 0;
+    std::uint64_t journal = 0;
+    std::uint64_t next = kDone;  ///< position of its next row
+
+    static constexpr std::uint64_t kDone = std::numeric_limits<std::uint64_t>::max();
+};
+
+class Search {
+public:
+    Search(storage::Database& database, Store::State& state, const Query& query)
+        : database_(database),
+          state_(state),
+          query_(query),
+          limit_(std::max<std::size_t>(query.limit, 1)) {}
+
+    Result<Page> run();
+
+private:
+    Result<void> find_streams();
+    Result<void> find_channels();
+    /// Sets `next` to the row of the stream that holds `position`, or the first after it.
+    Result<void> seek(Cursor& cursor, std::uint64_t position);
+    Result<void> advance(Cursor& cursor, std::uint64_t position);
+    [[nodiscard]] Cursor& nearest();
+    /// Takes what matches of the row under the cursor. Returns the last position that was dealt
+    /// with.
+    Result<std::uint64_t> take_row(const Cursor& cursor);
+    Result<std::uint64_t> take_batch(const Record& record, const telemetry::Batch& batch,
+                                     std::uint64_t journal);
+    [[nodiscard]] bool may_match(std::int64_t first_time_us, std::int64_t last_time_us) const;
+    [[nodiscard]] bool matches(const std::optional<std::int64_t>& time_us) const;
+
+    storage::Database& database_;
+    Store::State& state_;
+    const Query& query_;
+    std::size_t limit_;
+    std::vector<Cursor> cursors_;
+    std::map<std::pair<std::uint64_t, telemetry::ChannelId>, telemetry::Channel> channels_;
+    std::size_t work_ = 0;
+    Page page_;
+};
+
+Result<void> Search::find_streams() {
+    auto found = for_each(
+        database_, "SELECT id, journal FROM stream WHERE origin = ?",
+        [&](const storage::Statement& row) {
+            cursors_.push_back({.stream = static_cast<StreamId>(row.integer(0)),
+                                .journal = as_unsigned(row.integer(1))});
+        },
+        query_.origin);
+    if (found && cursors_.empty()) {
+        return fail(ErrorCode::not_found, "no origin named " + query_.origin);
+    }
+    return found;
+}
+
+Result<void> Search::find_channels() {
+    return for_each(
+        database_,
+        "SELECT journal, id, name, unit FROM channel "
+        "WHERE origin = ?1 AND (?2 = '' OR name = ?2)",
+        [&](const storage::Statement& row) {
+            channels_[{as_unsigned(row.integer(0)),
+                       static_cast<telemetry::ChannelId>(row.integer(1))}] = {
+                .name = std::string(row.text(2)), .unit = std::string(row.text(3))};
+        },
+        query_.origin, query_.channel);
+}
+
+Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
+    std::optional<RowHead> before;
+    auto found = for_each(
+        database_,
+        "SELECT position, stream, kind, first_seq, last_seq FROM record "
+        "WHERE stream = ? AND position <= ? ORDER BY position DESC LIMIT 1",
+        [&](const storage::Statement& row) { before = row_head(row); }, cursor.stream, position);
+    if (found && before && before->end_position() > position) {
+        cursor.next = before->position;
+        return {};
+    }
+    return found ? advance(cursor, position) : found;
+}
+
+Result<void> Search::advance(Cursor& cursor, std::uint64_t position) {
+    auto next = number(database_,
+                       "SELECT position FROM record WHERE stream = ? AND position > ? "
+                       "ORDER BY position LIMIT 1",
+                       cursor.stream, position);
+    if (!next) {
+        return std::unexpected(std::move(next).error());
+    }
+    cursor.next = *next ? as_unsigned(**next) : Cursor::kDone;
+    return {};
+}
+
+Cursor& Search::nearest() {
+    return *std::ranges::min_element(cursors_, {}, &Cursor::next);
+}
+
+bool Search::may_match(std::int64_t first_time_us, std::int64_t last_time_us) const {
+    return first_time_us < kSurelyWallUs || ((!query_.from_us || last_time_us >= *query_.from_us) &&
+                                             (!query_.to_us || first_time_us < *query_.to_us));
+}
+
+bool Search::matches(const std::optional<std::int64_t>& time_us) const {
+    if (!time_us) {
+        return !query_.from_us && !query_.to_us;
+    }
+    return (!query_.from_us || *time_us >= *query_.from_us) &&
+           (!query_.to_us || *time_us < *query_.to_us);
+}
+
+Result<std::uint64_t> Search::take_row(const Cursor& cursor) {
+    auto statement = database_.prepare(
+        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+        "body, length(body) FROM record WHERE position = ?");
+    if (!statement) {
+        return std::unexpected(std::move(statement).error());
+    }
+    auto row = statement->bind(cursor.next).step();
+    if (!row) {
+        return std::unexpected(std::move(row).error());
+    }
+    work_ += kRowWork;
+    const RowHead head = row_head(*statement);
+    const std::uint64_t last = head.end_position() - 1;
+    if (!*row || !head.is(RecordKind::batch) ||
+        !may_match(statement->integer(5), statement->integer(6))) {
+        return std::max(last, cursor.next);
+    }
+    work_ += static_cast<std::size_t>(statement->integer(9));
+    auto record = row_record(*statement);
+    if (!record) {
+        return std::unexpected(std::move(record).error());
+    }
+    if (!*record) {
+        return last;
+    }
+    const auto batch = telemetry::decode(*(*record)->body);
+    if (!batch || batch->readings.size() != head.readings()) {
+        return last;
+    }
+    return take_batch(**record, *batch, cursor.journal);
+}
+
+Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::Batch& batch,
+                                         std::uint64_t journal) {
+    std::optional<std::int64_t> wall_minus_uptime = 0;
+    if (batch.boot != 0) {
+        auto fix = state_.clock_fix(query_.origin, batch.boot);
+        if (!fix) {
+            return std::unexpected(std::move(fix).error());
+        }
+        wall_minus_uptime = *fix;
+    }
+    const std::uint64_t skipped =
+        query_.after >= record.position ? query_.after + 1 - record.position : 0;
+    for (std::uint64_t i = skipped; i < batch.readings.size(); ++i) {
+        const telemetry::Reading& reading = batch.readings[i];
+        const auto channel = channels_.find({journal, reading.channel});
+        std::optional<std::int64_t> time_us;
+        if (wall_minus_uptime) {
+            time_us = static_cast<std::int64_t>(as_unsigned(reading.time_us) +
+                                                as_unsigned(*wall_minus_uptime));
+        }
+        if (channel == channels_.end() || !matches(time_us)) {
+            continue;
+        }
+        page_.rows.push_back({.position = record.position + i,
+                              .seq = record.first_seq + i,
+                              .time_us = time_us,
+                              .channel = channel->second,
+                              .value = reading.value});
+        if (page_.rows.size() == limit_) {
+            return record.position + i;
+        }
+    }
+    return record.end_position() - 1;
+}
+
+Result<Page> Search::run() {
+    auto done = find_streams();
+    if (done) {
+        done = find_channels();
+    }
+    for (Cursor& cursor : cursors_) {
+        if (done) {
+            done = seek(cursor, query_.after + 1);
+        }
+    }
+    if (!done) {
+        return std::unexpected(std::move(done).error());
+    }
+    for (;;) {
+        Cursor& cursor = nearest();
+        if (cursor.next == Cursor::kDone) {
+            return std::move(page_);
+        }
+        auto through = take_row(cursor);
+        if (!through) {
+            return std::unexpected(std::move(through).error());
+        }
+        // Back to the same row where the limit was reached in its middle.
+        if (done = seek(cursor, *through + 1); !done) {
+            return std::unexpected(std::move(done).error());
+        }
+        const bool enough = page_.rows.size() >= limit_ || work_ >= kWorkBytes;
+        if (enough && nearest().next != Cursor::kDone) {
+            page_.next = *through;
+        }
+        if (enough) {
+            return std::move(page_);
+        }
+    }
+}
+
+}  // namespace
+
+Result<Page> Store::query(const Query& query) {
+    return Search(state_->database, *state_, query).run();
+}
+
+Result<std::vector<StoredGap>> Store::gaps(const std::string& origin, std::size_t limit) {
+    std::vector<StoredGap> gaps;
+    auto found = for_each(
+        state_->database,
+        "SELECT stream.journal, stream.run, record.first_seq, record.last_seq, record.body "
+        "FROM record JOIN stream ON stream.id = record.stream "
+        "WHERE record.kind = 1 AND stream.origin = ? ORDER BY record.position DESC LIMIT ?",
+        [&](const storage::Statement& row) {
+            gaps.push_back({.epoch = {.journal = as_unsigned(row.integer(0)),
+                                      .run = static_cast<std::uint32_t>(row.integer(1))},
+                            .first_seq = as_unsigned(row.integer(2)),
+                            .last_seq = as_unsigned(row.integer(3)),
+                            .reason = decode_gap(row.blob(4)).value_or(GapReason::corrupt)});
+        },
+        origin, static_cast<std::uint64_t>(limit));
+    if (!found) {
+        return std::unexpected(std::move(found).error());
+    }
+    return gaps;
+}
+
+}  // namespace holdfast::journal

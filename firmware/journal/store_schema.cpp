@@ -1,0 +1,115 @@
+#include "firmware/journal/store_schema.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+namespace holdfast::journal {
+namespace {
+
+/// An empty file becomes a journal. Numbers of 64 bits are stored as the signed number of the same
+/// bits.
+Result<void> create(storage::Database& database) {
+    auto tables = database.prepare("SELECT count(*) FROM sqlite_schema");
+    if (!tables) {
+        return std::unexpected(std::move(tables).error());
+    }
+    if (auto row = tables->step(); !row) {
+        return std::unexpected(std::move(row).error());
+    }
+    if (tables->integer(0) != 0) {
+        return fail(ErrorCode::corrupt, "a database of something else than Holdfast");
+    }
+    return database.execute(R"(
+        CREATE TABLE node (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            journal INTEGER NOT NULL,
+            run INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE stream (
+            id INTEGER PRIMARY KEY,
+            origin TEXT NOT NULL,
+            journal INTEGER NOT NULL,
+            run INTEGER NOT NULL,
+            through INTEGER NOT NULL,
+            UNIQUE (origin, journal, run)
+        ) STRICT;
+        CREATE TABLE channel (
+            origin TEXT NOT NULL,
+            journal INTEGER NOT NULL,
+            id INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            unit TEXT NOT NULL,
+            PRIMARY KEY (origin, journal, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE record (
+            position INTEGER PRIMARY KEY,
+            stream INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            first_seq INTEGER NOT NULL,
+            last_seq INTEGER NOT NULL,
+            first_time INTEGER NOT NULL,
+            last_time INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX record_stream ON record (stream, position);
+        CREATE INDEX record_gap ON record (position) WHERE kind = 1;
+        CREATE TABLE source (
+            name TEXT PRIMARY KEY NOT NULL,
+            position INTEGER NOT NULL,
+            tag INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE clock_fix (
+            origin TEXT NOT NULL,
+            boot INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            wall_minus_uptime INTEGER NOT NULL,
+            PRIMARY KEY (origin, boot)
+        ) STRICT, WITHOUT ROWID;
+    )");
+}
+
+constexpr std::array<Migration, 1> kMigrations = {create};
+
+}  // namespace
+
+std::span<const Migration> migrations() {
+    return kMigrations;
+}
+
+Result<void> migrate(storage::Database& database, std::span<const Migration> steps) {
+    auto version = database.user_version();
+    if (!version) {
+        return std::unexpected(std::move(version).error());
+    }
+    const auto newest = static_cast<std::int64_t>(steps.size());
+    if (*version > newest) {
+        return fail(ErrorCode::unsupported, "written by a newer version: schema " +
+                                                std::to_string(*version) + ", known up to " +
+                                                std::to_string(newest));
+    }
+    if (*version < 0) {
+        return fail(ErrorCode::corrupt, "schema version " + std::to_string(*version));
+    }
+    for (std::int64_t from = *version; from < newest; ++from) {
+        auto transaction = storage::Transaction::begin(database);
+        if (!transaction) {
+            return std::unexpected(std::move(transaction).error());
+        }
+        auto done = steps[static_cast<std::size_t>(from)](database);
+        if (done) {
+            done = database.set_user_version(from + 1);
+        }
+        if (done) {
+            done = transaction->commit();
+        }
+        if (!done) {
+            return std::unexpected(
+                std::move(done).error().context("to schema " + std::to_string(from + 1)));
+        }
+    }
+    return {};
+}
+
+}  // namespace holdfast::journal

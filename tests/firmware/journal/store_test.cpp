@@ -1,0 +1,103 @@
+#include <string>
+#include <vector>
+
+#include <CppUTest/TestHarness.h>
+#include <sqlite3.h>
+
+#include "platform/simulated/disk.h"
+#include "tests/firmware/journal/store_fixture.h"
+
+using namespace holdfast;
+using namespace holdfast::journal;
+
+namespace {
+
+StoreOptions options_on(const simulated::Disk& disk) {
+    StoreOptions options;
+    options.origin = "here";
+    options.database.vfs = disk.name();
+    return options;
+}
+
+/// A journal on a simulated disk, with one channel of its own.
+struct Journaled {
+    explicit Journaled(StoreOptions given) : options(std::move(given)) { reopen(); }
+
+    void reopen() {
+        store.reset();
+        auto result = Store::open("/d", options, entropy, opened);
+        CHECK_TRUE_TEXT(result.has_value(), result ? "" : result.error().message.c_str());
+        store = std::make_unique<Store>(std::move(*result));
+        next_seq = 1;
+    }
+    Result<Written> put(std::uint64_t count) {
+        const std::uint64_t position = next_position;
+        next_position += count;
+        next_seq += count;
+        return store->write(
+            write_of({batch_record(opened.own.id, position, next_seq - count, count)}));
+    }
+    std::vector<Record> all() {
+        auto records = store->read(0, 100 << 20);
+        CHECK_TRUE(records.has_value());
+        return *records;
+    }
+
+    StoreOptions options;
+    CountingEntropy entropy;
+    Opened opened;
+    std::unique_ptr<Store> store;
+    std::uint64_t next_seq = 1;
+    std::uint64_t next_position = 1;
+};
+
+Write channel_write(const Opened& opened) {
+    Write write;
+    write.channels.push_back({.origin = "here",
+                              .journal = opened.own.epoch.journal,
+                              .id = 1,
+                              .channel = {.name = "t1", .unit = "C"}});
+    return write;
+}
+
+}  // namespace
+
+TEST_GROUP(Store) {
+    simulated::Disk disk{"store"};
+};
+
+TEST(Store, what_was_written_is_read_after_reopening) {
+    Journaled journal(options_on(disk));
+    CHECK_TRUE(journal.store->write(channel_write(journal.opened)).has_value());
+    CHECK_TRUE(journal.put(10).has_value());
+    const Epoch epoch = journal.opened.own.epoch;
+    journal.reopen();
+    const auto records = journal.all();
+    LONGS_EQUAL(1, records.size());
+    LONGS_EQUAL(1, records[0].position);
+    LONGS_EQUAL(10, records[0].last_seq);
+    CHECK_TRUE(*records[0].body == *batch_record(1, 1, 1, 10).body);
+    CHECK_TRUE(journal.opened.own.epoch == (Epoch{epoch.journal, epoch.run + 1}));
+    LONGS_EQUAL(2, journal.opened.streams.size());
+    LONGS_EQUAL(1, journal.opened.channels.size());
+    LONGS_EQUAL(11, journal.opened.next_position);
+    LONGS_EQUAL(1, journal.opened.first_position);
+    CHECK_TRUE(journal.opened.newest_time_us == reading(10).time_us);
+    CHECK_TRUE(!journal.opened.moved_aside);
+}
+
+TEST(Store, consecutive_small_batches_become_one_row) {
+    Journaled journal(options_on(disk));
+    for (int i = 0; i < 10; ++i) {
+        CHECK_TRUE(journal.put(10).has_value());
+    }
+    const auto records = journal.all();
+    LONGS_EQUAL(1, records.size());
+    LONGS_EQUAL(100, records[0].last_seq);
+    const auto batch = telemetry::decode(*records[0].body);
+    for (std::uint64_t seq = 1; seq <= 100; ++seq) {
+        CHECK_TRUE(batch->readings[seq - 1].value == reading(seq).value);
+        CHECK_TRUE(batch->readings[seq - 1].time_us == reading(seq).time_us);
+    }
+    LONGS_EQUAL(100, journal.store->count_readings().value());
+}
