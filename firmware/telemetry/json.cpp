@@ -189,11 +189,12 @@ public:
             exact = std::copysign(0.0, digits.starts_with('-') ? -1.0 : 1.0);
         }
         text_.clear();
-        if (skipped_ > 0) {
+        if (skipped_ > 0 || (place_ == Place::reading && key_ == Key::unknown)) {
             return true;
         }
         if (read.ec == std::errc::result_out_of_range && std::abs(about) > 1.0) {
-            return wrong(ec, "holds a number too large for a double");
+            return wrong(ec, (place_ == Place::reading ? quoted(key_) : "it") +
+                                 " is too large for a double");
         }
         return take_number(Value(exact), ec);
     }
