@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +27,8 @@ struct Request {
     [[nodiscard]] std::string_view header(std::string_view name) const;
     /// How often the name occurs.
     [[nodiscard]] std::size_t count(std::string_view name) const;
-    /// Whether a comma-separated header (all of that name together) holds `token`, without regard to case.
+    /// Whether a comma-separated header (all of that name together) holds `token`, without regard
+    /// to case.
     [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
 };
 
@@ -40,7 +43,8 @@ struct Response {
     [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
 };
 
-/// Head and body as bytes for the wire; adds Content-Length and Connection. For 101 and 204 there is no body. `head_only` answers HEAD.
+/// Head and body as bytes for the wire; adds Content-Length and Connection. For 101 and 204 there
+/// is no body. `head_only` answers HEAD.
 [[nodiscard]] std::string to_wire(const Response& response, bool head_only = false);
 /// "Not Found" for 404.
 [[nodiscard]] std::string_view reason_phrase(int status);
@@ -50,8 +54,11 @@ struct Limits {
     std::size_t body_size_bytes = 64 << 10;
 };
 
-/// Takes requests off a byte stream, one after the other (keep-alive, pipelining). Over Boost.Beast's parser.
-/// Owns nothing but the unfinished request.
+/// Takes requests off a byte stream, one after the other (keep-alive, pipelining). Over
+/// Boost.Beast's parser. What two parsers might read differently is refused, so that nothing can be
+/// smuggled past a proxy: Content-Length with Transfer-Encoding, either of them twice, a transfer
+/// coding other than chunked, folded lines, Host missing from HTTP/1.1 or given twice, a body after
+/// an Upgrade to websocket. Owns nothing but the unfinished request.
 class RequestReader {
 public:
     explicit RequestReader(const Limits& limits = {});
@@ -59,19 +66,22 @@ public:
     RequestReader(RequestReader&&) noexcept;
     RequestReader& operator=(RequestReader&&) noexcept;
 
-    /// The next request in `bytes`; advances `bytes` past what was consumed. What follows an Upgrade request is left in `bytes`.
-    /// nullopt: not complete yet.
-    /// Errors: invalid (answer 400), too_large (answer 431 for the head, 413 for the body; the message says which). Then the connection must be closed.
+    /// The next request in `bytes`; advances `bytes` past what was consumed. What follows an
+    /// Upgrade request is left in `bytes`. nullopt: not complete yet. Errors: invalid (answer 400),
+    /// too_large (answer 431 for the head, 413 for the body; the message says which). Then the
+    /// connection must be closed.
     [[nodiscard]] Result<std::optional<Request>> next(ByteView& bytes);
     /// Nothing of a request has been received yet: the connection is idle.
     [[nodiscard]] bool idle() const;
 
 private:
     struct State;
-    std::unique_ptr<State> state_;
+    Limits limits_;
+    std::unique_ptr<State> state_;  ///< null while idle
 };
 
-/// The client's side of the opening handshake: one response head (a body, if any, is collected up to the limit and only if the status is not 101).
+/// The client's side of the opening handshake: one response head (a body, if any, is collected up
+/// to the limit and only if the status is not 101).
 class ResponseReader {
 public:
     explicit ResponseReader(const Limits& limits = {});
@@ -80,14 +90,20 @@ public:
     ResponseReader& operator=(ResponseReader&&) noexcept;
 
     /// As RequestReader::next. For 101 the head alone; what follows it is left in `bytes`.
+    /// A body without a length, which ends with the connection, is left in `bytes` too; one over
+    /// the limit is cut there. Both have `keep_alive` false. Interim responses (1xx) are passed
+    /// over.
     [[nodiscard]] Result<std::optional<Response>> next(ByteView& bytes);
 
 private:
     struct State;
+    Limits limits_;
     std::unique_ptr<State> state_;
 };
 
-/// A request target taken apart: path segments and query, percent-decoded.
+/// A request target taken apart: path segments and query, percent-decoded; in the query a plus is a
+/// space, as browsers write it. Segments are split before they are decoded, so `%2F` is part of
+/// one.
 struct Target {
     std::string path;  ///< decoded, "/api/devices/x"
     std::vector<std::string> segments;
@@ -102,11 +118,11 @@ struct Target {
 
 /// "wss://host:port/path?query" and its kin.
 struct Url {
-    std::string scheme;  ///< lower case
+    std::string scheme;          ///< lower case
     std::string user, password;  ///< percent-decoded, "" if absent
-    std::string host;    ///< without brackets
-    std::uint16_t port = 0;  ///< the scheme's default filled in
-    std::string target;  ///< "/" at least
+    std::string host;            ///< without brackets
+    std::uint16_t port = 0;      ///< the scheme's default filled in
+    std::string target;          ///< "/" at least
     /// "host" or "host:port" where the port is not the scheme's default; IPv6 in brackets.
     [[nodiscard]] std::string authority() const;
 };
