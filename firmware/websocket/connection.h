@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,12 +15,15 @@
 
 namespace holdfast::websocket {
 
-/// Where permessage-deflate (RFC 7692) plugs in: it is told which messages bear RSV1 and transforms whole messages.
+/// Where permessage-deflate (RFC 7692) plugs in: it is told which messages bear RSV1 and transforms
+/// whole messages.
 class Extension {
 public:
     virtual ~Extension() = default;
-    /// Appends the inflated form of a piece of a message's payload to `out`; `last` ends the message. Must fail with 1009 before `out` exceeds `limit`.
-    virtual std::expected<void, ProtocolError> inflate(ByteView piece, bool last, Bytes& out, std::size_t limit) = 0;
+    /// Appends the inflated form of a piece of a message's payload to `out`; `last` ends the
+    /// message. Must fail with 1009 before `out` exceeds `limit`.
+    virtual std::expected<void, ProtocolError> inflate(ByteView piece, bool last, Bytes& out,
+                                                       std::size_t limit) = 0;
     /// Appends the deflated form of a message and returns true, or returns false: send it as it is.
     virtual bool deflate(ByteView message, Bytes& out) = 0;
 };
@@ -26,16 +32,18 @@ struct Limits {
     std::uint64_t message_size_bytes = 16u << 20;
 };
 
-/// What happened on the line. `payload` is a view into the bytes given to `next`, or into the connection's own buffer for a fragmented message;
-/// valid until the following call.
+/// What happened on the line. `payload` is a view into the bytes given to `next`, or into the
+/// connection's own buffer for a fragmented message; valid until the following call.
 struct Event {
     enum class Kind {
         text,    ///< a whole message, valid UTF-8
         binary,  ///< a whole message
         ping,    ///< its pong has been written to `out` already
         pong,
-        close,   ///< the peer closes, `code` (1005: none given) and `reason`; the answer has been written to `out`
-        error,   ///< the peer broke the protocol: `code`, `reason`; a close frame has been written to `out`; nothing more will come
+        close,  ///< the peer closes, `code` (1005: none given) and `reason`; the answer has been
+                ///< written to `out`
+        error,  ///< the peer broke the protocol: `code`, `reason`; a close frame has been written
+                ///< to `out`; nothing more will come
     };
     Kind kind;
     std::span<std::byte> payload;
@@ -43,42 +51,73 @@ struct Event {
     std::string_view reason;
 };
 
-/// One WebSocket connection after the opening handshake: RFC 6455 without sockets. Both roles. Knows nothing of Holdfast.
+/// One WebSocket connection after the opening handshake: RFC 6455 without sockets. Both roles.
+/// Knows nothing of Holdfast.
 ///
-/// Bytes from the peer go into `next`, repeatedly, until it returns nullopt; bytes for the peer are appended to a buffer of the caller's (one for many
-/// connections, so an idle connection owns none). Close handshake (Section 7): after `close` was called, messages from the peer are still reported until its
-/// close frame; after `closed()` the transport is to be shut down: by the server at once, by the client when the server has done so or after a time.
+/// Bytes from the peer go into `next`, repeatedly, until it returns nullopt; bytes for the peer are
+/// appended to a buffer of the caller's (one for many connections, so an idle connection owns
+/// none). Close handshake (Section 7): after `close` was called, messages from the peer are still
+/// reported until its close frame; after `closed()` the transport is to be shut down: by the server
+/// at once, by the client when the server has done so or after a time.
 class Connection {
 public:
-    /// `entropy` gives the masks of a client (Section 5.3) and must outlive the connection; a server may give nullptr.
-    Connection(Role role, const Limits& limits, Entropy* entropy, std::unique_ptr<Extension> extension = nullptr);
+    /// `entropy` gives the masks of a client (Section 5.3) and must outlive the connection; a
+    /// server may give nullptr.
+    Connection(Role role, const Limits& limits, Entropy* entropy,
+               std::unique_ptr<Extension> extension = nullptr);
     Connection(Connection&&) noexcept;
     Connection& operator=(Connection&&) noexcept;
     ~Connection();
 
-    /// The next event in `bytes`; advances `bytes` past what was consumed, and appends answers to `out`.
-    /// nullopt: no event is complete; what there was of it is kept, and `bytes` is empty.
+    /// The next event in `bytes`; advances `bytes` past what was consumed, and appends answers to
+    /// `out`. nullopt: no event is complete; what there was of it is kept, and `bytes` is empty.
     /// After `closed()` bytes are swallowed.
     [[nodiscard]] std::optional<Event> next(std::span<std::byte>& bytes, Bytes& out);
 
-    /// Append one message as one frame. Nothing is written after a close frame was sent: returns false.
+    /// Append one message as one frame. Nothing is written after a close frame was sent: returns
+    /// false.
     bool send_text(std::string_view message, Bytes& out);
     bool send_binary(ByteView message, Bytes& out);
-    /// The message is the concatenation of the two: head and body are gathered without building them first.
+    /// The message is the concatenation of the two: head and body are gathered without building
+    /// them first.
     bool send_binary(ByteView head, ByteView body, Bytes& out);
     /// At most 125 bytes.
     bool send_ping(ByteView payload, Bytes& out);
 
-    /// Begins the close handshake. `reason` is cut to 123 bytes at a character boundary. A second call does nothing.
+    /// Begins the close handshake. `reason` is cut to 123 bytes at a character boundary. A second
+    /// call does nothing.
     void close(CloseCode code, std::string_view reason, Bytes& out);
 
-    /// Both close frames have passed, or the protocol was broken: nothing more will be sent or reported.
+    /// Both close frames have passed, or the protocol was broken: nothing more will be sent or
+    /// reported.
     [[nodiscard]] bool closed() const;
     [[nodiscard]] bool close_sent() const;
     /// Bytes owned beyond the object itself: 0 while no message is unfinished.
     [[nodiscard]] std::size_t buffered_bytes() const;
 
-    // The private part is the author's.
+private:
+    struct Message;
+
+    [[nodiscard]] std::optional<Event> on_data(const Frame& frame, Bytes& out);
+    [[nodiscard]] std::optional<ProtocolError> gather(const Frame& frame);
+    [[nodiscard]] std::optional<Event> on_control(const Frame& frame, Bytes& out);
+    [[nodiscard]] Event on_close(std::span<std::byte> payload, Bytes& out);
+    Event fail(const ProtocolError& error, Bytes& out);
+
+    void write_frame(FrameHead head, ByteView first, ByteView second, Bytes& out);
+    bool write_message(Opcode opcode, ByteView first, ByteView second, Bytes& out);
+    [[nodiscard]] bool write_deflated(Opcode opcode, ByteView first, ByteView second, Bytes& out);
+    void write_close(std::uint16_t code, std::string_view reason, Bytes& out);
+
+    FrameReader reader_;
+    std::uint64_t message_limit_;
+    Entropy* entropy_;
+    std::unique_ptr<Extension> extension_;
+    std::unique_ptr<Message> message_;  ///< while one is unfinished, or viewed by the last event
+    Role role_;
+    bool close_sent_ = false;
+    bool close_received_ = false;
+    bool failed_ = false;
 };
 
 /// One message as a server's frame, made once for any number of receivers without extension.

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "firmware/base/entropy.h"
@@ -13,11 +14,12 @@ namespace holdfast::websocket {
 /// The opening handshake, RFC 6455, Section 4, over heads that http has already taken apart.
 
 struct ClientOffer {
-    std::string host;    ///< the Host header
-    std::string target;  ///< path and query
+    std::string host;                     ///< the Host header
+    std::string target;                   ///< path and query
     std::vector<std::string> protocols;   ///< in order of preference
     std::vector<std::string> extensions;  ///< Sec-WebSocket-Extensions offers, RFC 7692 syntax
-    std::vector<std::pair<std::string, std::string>> headers;  ///< further ones: Authorization, User-Agent
+    std::vector<std::pair<std::string, std::string>>
+        headers;  ///< further ones: Authorization, User-Agent
 };
 
 /// One opening handshake from the client's side.
@@ -33,8 +35,9 @@ public:
         std::string protocol;    ///< "" if none was chosen
         std::string extensions;  ///< the server's Sec-WebSocket-Extensions, "" if none
     };
-    /// Errors: unauthorized (401), refused (403), unsupported (any other status than 101; the message names it), invalid (101, but
-    /// Upgrade, Connection, Accept, protocol or extension is not what Section 4.1 demands).
+    /// Errors: unauthorized (401), refused (403), unsupported (any other status than 101; the
+    /// message names it), invalid (101, but Upgrade, Connection, Accept, protocol or extension is
+    /// not what Section 4.1 demands).
     [[nodiscard]] Result<Agreed> check(const http::Response& response) const;
 
 private:
@@ -43,17 +46,20 @@ private:
 };
 
 struct ServerPolicy {
-    std::vector<std::string> protocols;        ///< understood here, in the server's order of preference; empty: none is spoken
-    bool protocol_required = false;            ///< refuse (400) a client that offers none of them
-    std::vector<std::string> allowed_origins;  ///< "*" allows all; a request without Origin is no browser and passes
-    bool allow_same_origin = true;             ///< Origin equals the Host header
+    std::vector<std::string>
+        protocols;  ///< understood here, in the server's order of preference; empty: none is spoken
+    bool protocol_required = false;  ///< refuse (400) a client that offers none of them
+    std::vector<std::string>
+        allowed_origins;  ///< "*" allows all; a request without Origin is no browser and passes
+    bool allow_same_origin = true;  ///< Origin equals the Host header
 };
 
 struct ServerAnswer {
     bool accepted = false;
     http::Response response;  ///< 101, or the refusal: 400, 403, 405, 426
     std::string protocol;     ///< chosen; "" for none
-    std::string extension_offers;  ///< all Sec-WebSocket-Extensions of the client, for the extension hook
+    std::string
+        extension_offers;  ///< all Sec-WebSocket-Extensions of the client, for the extension hook
 };
 
 /// Sections 4.2.1 and 4.2.2. A wrong version gets 426 with `Sec-WebSocket-Version: 13`.

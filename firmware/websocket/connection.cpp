@@ -1,0 +1,295 @@
+#include "firmware/websocket/connection.h"
+
+#include <algorithm>
+
+#include "firmware/base/check.h"
+#include "firmware/base/text.h"
+#include "firmware/websocket/utf8.h"
+
+namespace holdfast::websocket {
+namespace {
+
+constexpr std::size_t kMaxControlPayload = 125;
+constexpr std::size_t kMaxCloseReason = kMaxControlPayload - 2;
+
+/// The longest beginning of at most `most` bytes that does not end inside a character.
+std::string_view cut_at_character(std::string_view text, std::size_t most) {
+    if (text.size() <= most) {
+        return text;
+    }
+    while (most != 0 && (static_cast<unsigned char>(text[most]) & 0xc0u) == 0x80u) {
+        --most;
+    }
+    return text.substr(0, most);
+}
+
+}  // namespace
+
+/// A message that did not come whole in one piece of input.
+struct Connection::Message {
+    Opcode opcode;
+    bool deflated;
+    bool delivered = false;  ///< the last event views it
+    Utf8Validator utf8;
+    std::uint64_t received_bytes = 0;  ///< as on the wire
+    Bytes bytes;
+};
+
+Connection::Connection(Role role, const Limits& limits, Entropy* entropy,
+                       std::unique_ptr<Extension> extension)
+    : reader_(role, {limits.message_size_bytes}, extension != nullptr),
+      message_limit_(limits.message_size_bytes),
+      entropy_(entropy),
+      extension_(std::move(extension)),
+      role_(role) {
+    HOLDFAST_CHECK(role == Role::server || entropy != nullptr);
+}
+
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+bool Connection::closed() const {
+    return failed_ || (close_sent_ && close_received_);
+}
+bool Connection::close_sent() const {
+    return close_sent_;
+}
+
+std::size_t Connection::buffered_bytes() const {
+    return reader_.buffered_bytes() +
+           (message_ ? sizeof(Message) + message_->bytes.capacity() : std::size_t{0});
+}
+
+std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
+    if (message_ && (message_->delivered || closed())) {
+        message_.reset();
+    }
+    while (!closed()) {
+        const auto frame = reader_.next(bytes);
+        if (!frame) {
+            return fail(frame.error(), out);
+        }
+        if (!*frame) {
+            return std::nullopt;
+        }
+        switch ((*frame)->head.opcode) {
+            case Opcode::continuation:
+            case Opcode::text:
+            case Opcode::binary:
+                if (auto event = on_data(**frame, out)) {
+                    return event;
+                }
+                break;
+            case Opcode::close:
+            case Opcode::ping:
+            case Opcode::pong:
+                return on_control(**frame, out);
+        }
+    }
+    bytes = bytes.last(0);
+    return std::nullopt;
+}
+
+std::optional<Event> Connection::on_data(const Frame& frame, Bytes& out) {
+    const bool continues = frame.head.opcode == Opcode::continuation;
+    if (frame.first && continues != (message_ != nullptr)) {
+        return fail({CloseCode::protocol_error,
+                     continues ? "continuation of no message" : "message within a message"},
+                    out);
+    }
+    const bool whole = frame.first && frame.last && frame.head.fin && !continues;
+    if (whole && !frame.head.rsv1) {
+        if (frame.head.opcode == Opcode::text && !is_utf8(frame.payload)) {
+            return fail({CloseCode::invalid_payload, "text is not UTF-8"}, out);
+        }
+        return Event{
+            .kind = frame.head.opcode == Opcode::text ? Event::Kind::text : Event::Kind::binary,
+            .payload = frame.payload,
+            .reason = {}};
+    }
+    if (const auto error = gather(frame)) {
+        return fail(*error, out);
+    }
+    if (!message_->delivered) {
+        return std::nullopt;
+    }
+    return Event{.kind = message_->opcode == Opcode::text ? Event::Kind::text : Event::Kind::binary,
+                 .payload = message_->bytes,
+                 .reason = {}};
+}
+
+/// Adds a piece to the unfinished message, whose buffer grows with what came and never with what a
+/// head claims.
+std::optional<ProtocolError> Connection::gather(const Frame& frame) {
+    if (!message_) {
+        message_.reset(new Message{
+            .opcode = frame.head.opcode, .deflated = frame.head.rsv1, .utf8 = {}, .bytes = {}});
+    }
+    Message& message = *message_;
+    const bool ends = frame.last && frame.head.fin;
+    const std::size_t before = message.bytes.size();
+    message.received_bytes += frame.payload.size();
+    if (message.deflated) {
+        const auto limit = static_cast<std::size_t>(
+            std::min<std::uint64_t>(message_limit_, message.bytes.max_size()));
+        const auto inflated = extension_->inflate(frame.payload, ends, message.bytes, limit);
+        if (!inflated) {
+            return inflated.error();
+        }
+    } else {
+        append(message.bytes, frame.payload);
+    }
+    if (message.opcode == Opcode::text &&
+        (!message.utf8.feed(ByteView(message.bytes).subspan(before)) ||
+         (ends && !message.utf8.complete()))) {
+        return ProtocolError{CloseCode::invalid_payload, "text is not UTF-8"};
+    }
+    if (frame.last) {
+        reader_.limit_payload(ends ? message_limit_ : message_limit_ - message.received_bytes);
+    }
+    message.delivered = ends;
+    return std::nullopt;
+}
+
+std::optional<Event> Connection::on_control(const Frame& frame, Bytes& out) {
+    if (frame.head.opcode == Opcode::close) {
+        return on_close(frame.payload, out);
+    }
+    if (frame.head.opcode == Opcode::pong) {
+        return Event{.kind = Event::Kind::pong, .payload = frame.payload, .reason = {}};
+    }
+    // Section 5.5.1: nothing follows our close frame, not even a pong.
+    if (!close_sent_) {
+        write_frame({.opcode = Opcode::pong}, frame.payload, {}, out);
+    }
+    return Event{.kind = Event::Kind::ping, .payload = frame.payload, .reason = {}};
+}
+
+Event Connection::on_close(std::span<std::byte> payload, Bytes& out) {
+    auto code = static_cast<std::uint16_t>(CloseCode::no_status);
+    std::string_view reason;
+    if (!payload.empty()) {
+        if (payload.size() == 1) {
+            return fail({CloseCode::protocol_error, "close frame of one byte"}, out);
+        }
+        code = static_cast<std::uint16_t>(std::to_integer<unsigned>(payload[0]) << 8u |
+                                          std::to_integer<unsigned>(payload[1]));
+        reason = as_text(payload.subspan(2));
+        if (!is_sendable(code)) {
+            return fail({CloseCode::protocol_error, "bad close code"}, out);
+        }
+        if (!is_utf8(as_bytes(reason))) {
+            return fail({CloseCode::invalid_payload, "close reason is not UTF-8"}, out);
+        }
+    }
+    close_received_ = true;
+    write_close(code, {}, out);
+    return {.kind = Event::Kind::close, .payload = payload, .code = code, .reason = reason};
+}
+
+Event Connection::fail(const ProtocolError& error, Bytes& out) {
+    const auto code = static_cast<std::uint16_t>(error.code);
+    write_close(code, error.reason, out);
+    failed_ = true;
+    message_.reset();
+    return {.kind = Event::Kind::error, .payload = {}, .code = code, .reason = error.reason};
+}
+
+bool Connection::send_text(std::string_view message, Bytes& out) {
+    return write_message(Opcode::text, as_bytes(message), {}, out);
+}
+
+bool Connection::send_binary(ByteView message, Bytes& out) {
+    return write_message(Opcode::binary, message, {}, out);
+}
+
+bool Connection::send_binary(ByteView head, ByteView body, Bytes& out) {
+    return write_message(Opcode::binary, head, body, out);
+}
+
+bool Connection::send_ping(ByteView payload, Bytes& out) {
+    HOLDFAST_CHECK(payload.size() <= kMaxControlPayload);
+    if (close_sent_) {
+        return false;
+    }
+    write_frame({.opcode = Opcode::ping}, payload, {}, out);
+    return true;
+}
+
+void Connection::close(CloseCode code, std::string_view reason, Bytes& out) {
+    const auto number = static_cast<std::uint16_t>(code);
+    HOLDFAST_CHECK(code == CloseCode::no_status || is_sendable(number));
+    write_close(number, reason, out);
+}
+
+void Connection::write_close(std::uint16_t code, std::string_view reason, Bytes& out) {
+    if (close_sent_) {
+        return;
+    }
+    close_sent_ = true;
+    if (code == static_cast<std::uint16_t>(CloseCode::no_status)) {
+        write_frame({.opcode = Opcode::close}, {}, {}, out);
+        return;
+    }
+    const std::array number{static_cast<std::byte>(code >> 8u),
+                            static_cast<std::byte>(code & 0xffu)};
+    write_frame({.opcode = Opcode::close}, number,
+                as_bytes(cut_at_character(reason, kMaxCloseReason)), out);
+}
+
+bool Connection::write_message(Opcode opcode, ByteView first, ByteView second, Bytes& out) {
+    if (close_sent_) {
+        return false;
+    }
+    if (!extension_ || !write_deflated(opcode, first, second, out)) {
+        write_frame({.opcode = opcode}, first, second, out);
+    }
+    return true;
+}
+
+/// False: the extension would rather have the message sent as it is.
+bool Connection::write_deflated(Opcode opcode, ByteView first, ByteView second, Bytes& out) {
+    Bytes joined;
+    if (!second.empty()) {
+        append(joined, first);
+        append(joined, second);
+        first = joined;
+    }
+    Bytes deflated;
+    if (!extension_->deflate(first, deflated)) {
+        return false;
+    }
+    write_frame({.rsv1 = true, .opcode = opcode}, deflated, {}, out);
+    return true;
+}
+
+void Connection::write_frame(FrameHead head, ByteView first, ByteView second, Bytes& out) {
+    head.payload_size_bytes = std::uint64_t{first.size()} + second.size();
+    std::optional<std::array<std::byte, 4>> mask;
+    if (role_ == Role::client) {
+        entropy_->fill(mask.emplace());
+    }
+    std::array<std::byte, kMaxHeadSize> head_bytes;
+    const std::size_t head_size = write_head(head_bytes, head, mask);
+    append(out, ByteView(head_bytes).first(head_size));
+    const std::size_t payload_begins = out.size();
+    append(out, first);
+    append(out, second);
+    if (mask) {
+        apply_mask(std::span(out).subspan(payload_begins), *mask);
+    }
+}
+
+SharedBytes encode_shared(Opcode opcode, ByteView message) {
+    std::array<std::byte, kMaxHeadSize> head;
+    const std::size_t head_size =
+        write_head(head, {.opcode = opcode, .payload_size_bytes = message.size()}, std::nullopt);
+    auto frame = std::make_shared<Bytes>();
+    frame->reserve(head_size + message.size());
+    append(*frame, ByteView(head).first(head_size));
+    append(*frame, message);
+    return frame;
+}
+
+}  // namespace holdfast::websocket

@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "firmware/base/text.h"
+#include "firmware/http/syntax.h"
+#include "firmware/websocket/handshake.h"
+
+namespace holdfast::websocket {
+namespace {
+
+std::string join(const std::vector<std::string>& parts) {
+    std::string out;
+    for (const std::string& part : parts) {
+        out.append(out.empty() ? "" : ", ").append(part);
+    }
+    return out;
+}
+
+std::unexpected<Error> broken(std::string_view why) {
+    return fail(ErrorCode::invalid, "the answer to the opening handshake " + std::string(why));
+}
+
+/// The server's status and its own words, for the person who looks for the cause.
+Error refusal(const http::Response& response) {
+    constexpr std::size_t kMostWords = 200;
+    std::string message = "the server answered " + std::to_string(response.status) + " " +
+                          std::string(http::reason_phrase(response.status));
+    if (response.header("Content-Type").starts_with("text/plain")) {
+        std::string words = response.body.substr(0, kMostWords);
+        std::ranges::replace_if(words, http::is_control, ' ');
+        if (!words.empty()) {
+            message += ": " + words;
+        }
+    }
+    const ErrorCode code = response.status == 401   ? ErrorCode::unauthorized
+                           : response.status == 403 ? ErrorCode::refused
+                                                    : ErrorCode::unsupported;
+    return {code, std::move(message)};
+}
+
+/// "permessage-deflate" of "permessage-deflate; client_max_window_bits".
+std::string_view extension_name(std::string_view extension) {
+    return http::trim(extension.substr(0, extension.find(';')));
+}
+
+}  // namespace
+
+ClientHandshake::ClientHandshake(ClientOffer offer, Entropy& entropy) : offer_(std::move(offer)) {
+    std::array<std::byte, 16> nonce;
+    entropy.fill(nonce);
+    key_ = to_base64(nonce);
+}
+
+std::string ClientHandshake::request() const {
+    std::string out = "GET " + offer_.target + " HTTP/1.1\r\n";
+    http::append_header(out, "Host", offer_.host);
+    http::append_header(out, "Upgrade", "websocket");
+    http::append_header(out, "Connection", "Upgrade");
+    http::append_header(out, "Sec-WebSocket-Key", key_);
+    http::append_header(out, "Sec-WebSocket-Version", "13");
+    if (!offer_.protocols.empty()) {
+        http::append_header(out, "Sec-WebSocket-Protocol", join(offer_.protocols));
+    }
+    if (!offer_.extensions.empty()) {
+        http::append_header(out, "Sec-WebSocket-Extensions", join(offer_.extensions));
+    }
+    for (const auto& [name, value] : offer_.headers) {
+        http::append_header(out, name, value);
+    }
+    return out + "\r\n";
+}
+
+Result<ClientHandshake::Agreed> ClientHandshake::check(const http::Response& response) const {
+    if (response.status != 101) {
+        return std::unexpected(refusal(response));
+    }
+    if (response.count("Upgrade") != 1 ||
+        !http::equal_without_case(http::trim(response.header("Upgrade")), "websocket")) {
+        return broken("lacks \"Upgrade: websocket\"");
+    }
+    if (!response.has_token("Connection", "Upgrade")) {
+        return broken("lacks \"Connection: Upgrade\"");
+    }
+    if (response.count("Sec-WebSocket-Accept") != 1 ||
+        http::trim(response.header("Sec-WebSocket-Accept")) != accept_key(key_)) {
+        return broken("has a wrong Sec-WebSocket-Accept");
+    }
+    Agreed agreed;
+    if (response.count("Sec-WebSocket-Protocol") > 1) {
+        return broken("names more than one subprotocol");
+    }
+    if (response.count("Sec-WebSocket-Protocol") == 1) {
+        agreed.protocol = http::trim(response.header("Sec-WebSocket-Protocol"));
+        if (std::ranges::find(offer_.protocols, agreed.protocol) == offer_.protocols.end()) {
+            return broken("names a subprotocol that was not offered");
+        }
+    }
+    for (const auto& [name, value] : response.headers) {
+        if (http::equal_without_case(name, "Sec-WebSocket-Extensions")) {
+            agreed.extensions.append(agreed.extensions.empty() ? "" : ", ").append(value);
+        }
+    }
+    bool all_offered = true;
+    http::for_each_element(agreed.extensions, [this, &all_offered](std::string_view extension) {
+        all_offered =
+            all_offered && std::ranges::any_of(offer_.extensions, [extension](const auto& offered) {
+                return http::equal_without_case(extension_name(offered), extension_name(extension));
+            });
+    });
+    if (!all_offered) {
+        return broken("names an extension that was not offered");
+    }
+    return agreed;
+}
+
+}  // namespace holdfast::websocket
