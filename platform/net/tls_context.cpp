@@ -1,10 +1,16 @@
 #include "platform/net/tls_context.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <system_error>
 #include <utility>
+#include <vector>
+
+#include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 
 namespace holdfast::net {
 namespace {
@@ -22,18 +28,57 @@ constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
 Result<std::string> read(const File& file) {
     std::ifstream stream(file, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream.is_open() || text.empty()) {
+    if (!stream.is_open()) {
         const int number = errno;
-        const std::string why =
-            stream.is_open() ? "is empty or not a file" : std::generic_category().message(number);
-        return fail(ErrorCode::not_found, file.string() + ": " + why);
+        return fail(ErrorCode::not_found,
+                    file.string() + ": " + std::generic_category().message(number));
     }
-    return text;
+    std::ostringstream text;
+    text << stream.rdbuf();
+    if (text.view().empty()) {
+        return fail(ErrorCode::not_found, file.string() + ": empty, or not a file");
+    }
+    return std::move(text).str();
 }
 
 const unsigned char* octets(const std::string& text) {
     return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+/// Whether an elliptic-curve key belongs to the certificate; true for keys of other kinds.
+/// wolfSSL's own check looks at RSA moduli, but takes any EC key on the right curve.
+bool curve_key_fits(const std::string& chain, const std::string& key) {
+    std::vector<unsigned char> der(key.size());
+    const int size = wc_KeyPemToDer(octets(key), static_cast<int>(key.size()), der.data(),
+                                    static_cast<int>(der.size()), nullptr);
+    ecc_key curve_key;
+    if (size <= 0 || wc_ecc_init(&curve_key) != 0) {
+        return true;
+    }
+    word32 index = 0;
+    std::array<unsigned char, 2 * MAX_ECC_BYTES + 1> point{};
+    word32 point_size = point.size();
+    const bool derived =
+        wc_EccPrivateKeyDecode(der.data(), &index, &curve_key, static_cast<word32>(size)) == 0 &&
+        wc_ecc_make_pub(&curve_key, nullptr) == 0 &&
+        wc_ecc_export_x963(&curve_key, point.data(), &point_size) == 0;
+    wc_ecc_free(&curve_key);
+    std::ranges::fill(der, static_cast<unsigned char>(0));
+    WOLFSSL_X509* const certificate = wolfSSL_X509_load_certificate_buffer(
+        octets(chain), static_cast<int>(chain.size()), WOLFSSL_FILETYPE_PEM);
+    std::array<unsigned char, 1024> shown{};
+    int shown_size = static_cast<int>(shown.size());
+    const bool read =
+        wolfSSL_X509_get_pubkey_buffer(certificate, shown.data(), &shown_size) == WOLFSSL_SUCCESS;
+    wolfSSL_X509_free(certificate);
+    if (!derived || !read) {
+        return true;
+    }
+    // The certificate's field may have its algorithm in front of the point.
+    const auto size_of_shown = static_cast<std::size_t>(shown_size);
+    return point_size <= size_of_shown &&
+           std::equal(point.begin(), point.begin() + point_size,
+                      shown.begin() + static_cast<std::ptrdiff_t>(size_of_shown - point_size));
 }
 
 Result<void> use_certificate(WOLFSSL_CTX* context, const File& cert_file, const File& key_file) {
@@ -58,7 +103,8 @@ Result<void> use_certificate(WOLFSSL_CTX* context, const File& cert_file, const 
                                           WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) {
         return fail(ErrorCode::invalid, key_file.string() + ": no private key in PEM form");
     }
-    if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
+    if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS ||
+        !curve_key_fits(*chain, *key)) {
         return fail(ErrorCode::invalid, "the key in " + key_file.string() +
                                             " does not belong to the certificate in " +
                                             cert_file.string());

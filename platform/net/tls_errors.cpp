@@ -26,9 +26,11 @@ std::optional<Error> distrusted(const TlsFailure& failure) {
     switch (failure.distrust != 0 ? failure.distrust : failure.error) {
         case ASN_AFTER_DATE_E:
         case X509_V_ERR_CERT_HAS_EXPIRED:
+        case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
             return untrusted("has expired");
         case ASN_BEFORE_DATE_E:
         case X509_V_ERR_CERT_NOT_YET_VALID:
+        case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
             return untrusted("is not yet valid (is this machine's clock right?)");
         case ASN_SELF_SIGNED_E:
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:

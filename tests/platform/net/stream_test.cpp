@@ -27,15 +27,7 @@ Bytes random_bytes(std::mt19937& random, std::size_t size) {
 
 }  // namespace
 
-// The leak detector counts what Asio keeps for later in its thread-local store; the sanitizers look
-// for leaks instead.
-TEST_GROUP(Stream){void setup() override{MemoryLeakWarningPlugin::turnOffNewDeleteOverloads();
-}
-void teardown() override {
-    MemoryLeakWarningPlugin::turnOnDefaultNotThreadSafeNewDeleteOverloads();
-}
-}
-;
+TEST_GROUP(Stream){};
 
 TEST(Stream, bytes_arrive_exactly_and_in_order_both_ways) {
     const unsigned seed = std::random_device{}();
