@@ -22,7 +22,8 @@ foreach(language C CXX)
     # GCC's note that it changed how some arguments are passed in version 7 concerns nobody here: all is built by one GCC.
     set(CMAKE_${language}_FLAGS_INIT "${flags} -ffunction-sections -fdata-sections -Wno-psabi")
 endforeach()
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -Wl,--gc-sections -Wl,--strip-all")
+# The cross compiler brings a C library too, without Debian's later fixes: the sysroot's comes first.
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-L${CMAKE_SYSROOT}/usr/lib/${triplet} -static -Wl,--gc-sections -Wl,--strip-all")
 
 # ctest runs the unit tests through it, as code of the target's architecture.
 find_program(qemu_program ${qemu}-static)
