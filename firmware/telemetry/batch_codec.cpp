@@ -11,6 +11,7 @@
 #include "firmware/base/check.h"
 #include "firmware/telemetry/columns.h"
 #include "firmware/telemetry/interleaving.h"
+#include "firmware/telemetry/layout.h"
 
 namespace holdfast::telemetry {
 namespace {
@@ -20,103 +21,11 @@ constexpr unsigned kBootFlag = 0x08;
 constexpr unsigned kSingleFlag = 0x10;
 /// A column's head: the type, whether its times are those of the column before, and how far its
 /// channel's id is from the one that follows the column's before.
-constexpr unsigned kTypeBits = 3;
 constexpr std::uint64_t kSameTimesFlag = 1u << kTypeBits;
 constexpr unsigned kChannelShift = kTypeBits + 1;
 /// In the place of the head of encoded times; the number of the earlier column that has them
 /// follows.
 constexpr unsigned kEarlierTimes = 0xFF;
-
-static_assert(std::variant_size_v<Value> == 5, "a column's type is the index of its values");
-constexpr std::size_t kTypes = std::variant_size_v<Value>;
-enum class Type : unsigned { real, integer, truth, text, bytes };
-
-/// One series: a channel and one type of value.
-struct Column {
-    ChannelId channel = 0;
-    Type type = Type::real;
-    /// Its readings are `order[first]` to `order[first + size - 1]` of the batch.
-    std::size_t first = 0;
-    std::size_t size = 0;
-
-    [[nodiscard]] std::uint64_t key() const {
-        return std::uint64_t{channel} << kTypeBits | static_cast<unsigned>(type);
-    }
-};
-
-/// How the readings of a batch fall into columns.
-struct Layout {
-    std::vector<Column> columns;
-    /// For each reading its column; empty if there is only one.
-    std::vector<std::uint32_t> column_of;
-    /// The positions of the readings, column after column; empty if there is only one.
-    std::vector<std::uint32_t> order;
-
-    [[nodiscard]] std::size_t reading(const Column& column, std::size_t i) const {
-        return order.empty() ? i : order[column.first + i];
-    }
-
-    /// From `column_of` and the columns all the rest.
-    void arrange() {
-        for (const std::uint32_t column : column_of) {
-            ++columns[column].size;
-        }
-        std::size_t first = 0;
-        std::vector<std::size_t> next;
-        next.reserve(columns.size());
-        for (Column& column : columns) {
-            column.first = first;
-            next.push_back(first);
-            first += column.size;
-        }
-        order.resize(column_of.size());
-        for (std::size_t i = 0; i < column_of.size(); ++i) {
-            order[next[column_of[i]]++] = static_cast<std::uint32_t>(i);
-        }
-    }
-};
-
-bool belongs(const Column& column, const Reading& reading) {
-    return column.channel == reading.channel &&
-           static_cast<std::size_t>(column.type) == reading.value.index();
-}
-
-Layout lay_out(const std::vector<Reading>& readings) {
-    Layout layout;
-    const auto column_for = [](const Reading& reading) {
-        return Column{reading.channel, static_cast<Type>(reading.value.index())};
-    };
-    layout.columns.push_back(column_for(readings.front()));
-    if (std::ranges::all_of(readings, [&layout](const Reading& reading) {
-            return belongs(layout.columns.front(), reading);
-        })) {
-        layout.columns.front().size = readings.size();
-        return layout;
-    }
-    layout.column_of.reserve(readings.size());
-    std::unordered_map<std::uint64_t, std::uint32_t> numbers{{layout.columns.front().key(), 0}};
-    // What followed a column the last time will mostly follow it again.
-    std::vector<std::uint32_t> successors{0};
-    std::uint32_t before = 0;
-    for (const Reading& reading : readings) {
-        std::uint32_t column = successors[before];
-        if (!belongs(layout.columns[column], reading)) {
-            const Column wanted = column_for(reading);
-            const auto count = static_cast<std::uint32_t>(layout.columns.size());
-            const auto [at, is_new] = numbers.try_emplace(wanted.key(), count);
-            if (is_new) {
-                layout.columns.push_back(wanted);
-                successors.push_back(0);
-            }
-            column = at->second;
-            successors[before] = column;
-        }
-        layout.column_of.push_back(column);
-        before = column;
-    }
-    layout.arrange();
-    return layout;
-}
 
 std::uint64_t number_of(const Value& value) {
     if (const auto* real = std::get_if<double>(&value)) {

@@ -14,10 +14,11 @@ namespace holdfast::telemetry {
 struct BatchLimits {
     std::size_t readings = 65'536;
     std::size_t bytes =
-        8u << 20;  ///< encoded; also bounds what decoding may allocate for strings and bytes
+        8u << 20;  ///< encoded; and again for all strings and bytes that decoding writes out
 };
 
-/// At least one reading. Never fails: what is within the limits of the caller is encodable.
+/// At least one reading. Never fails. What it gives back decodes under limits that allow its
+/// readings, its size and, in `bytes`, all its strings and bytes written out.
 [[nodiscard]] Bytes encode(const Batch& batch);
 
 /// Errors: invalid (malformed; says what and where), too_large (over `limits`). Allocates in

@@ -2,7 +2,6 @@
 #include <array>
 #include <bit>
 #include <limits>
-#include <numeric>
 
 #include "firmware/telemetry/columns.h"
 #include "firmware/telemetry/integers.h"

@@ -17,8 +17,8 @@ namespace json = boost::json;
 
 /// Builds readings from the events of Boost.JSON's parser, without a tree in between.
 ///
-/// depth 0 is the text, 1 an array of readings. `object_` counts the braces that are open: 1 is a
-/// reading, 2 its value as an object or the inside of something unknown.
+/// `place_` is where the parser stands; what belongs to an unknown key is counted in `skipped_` and
+/// passed over.
 class Handler {
 public:
     static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
@@ -387,56 +387,6 @@ private:
     bool wrapped_ = false;
 };
 
-/// How many bytes at the front of `bytes` are not one whole character, or 0 if they are; `length`
-/// gets its size.
-std::size_t character_size(ByteView bytes) {
-    for (std::size_t length = 1; length <= 4 && length <= bytes.size(); ++length) {
-        if (is_utf8(bytes.first(length))) {
-            return length;
-        }
-    }
-    return 0;
-}
-
-void append_escaped(std::string& out, std::string_view text) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    for (const char c : text) {
-        const auto code = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out.push_back('\\');
-            out.push_back(c);
-        } else if (code >= 0x20) {
-            out.push_back(c);
-        } else if (c == '\n') {
-            out.append("\\n");
-        } else if (c == '\t') {
-            out.append("\\t");
-        } else {
-            out.append("\\u00").push_back(kHex[code >> 4u]);
-            out.push_back(kHex[code & 15u]);
-        }
-    }
-}
-
-void append_double(std::string& out, double number) {
-    if (!std::isfinite(number)) {
-        out.append("{\"double\":\"");
-        out.append(std::isnan(number) ? "NaN"
-                   : number < 0       ? "-Infinity"
-                                      : "Infinity")
-            .append("\"}");
-        return;
-    }
-    std::array<char, 32> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    const std::string_view text(digits.data(), static_cast<std::size_t>(end - digits.data()));
-    out.append(text);
-    // Without a point or an exponent it would come back as an integer.
-    if (text.find_first_of(".e") == std::string_view::npos) {
-        out.append(".0");
-    }
-}
-
 }  // namespace
 
 std::expected<std::vector<JsonReading>, JsonError> parse_readings(std::string_view text,
@@ -460,40 +410,6 @@ std::expected<std::vector<JsonReading>, JsonError> parse_readings(std::string_vi
     const std::string why = ec ? ec.message() : "something follows the end";
     return std::unexpected(
         JsonError{"not JSON at byte " + std::to_string(consumed) + ": " + why, at});
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-    out.push_back('"');
-    ByteView rest = as_bytes(text);
-    if (is_utf8(rest)) {
-        append_escaped(out, text);
-    } else {
-        // A string may come from anywhere; JSON must be UTF-8 all the same.
-        while (!rest.empty()) {
-            const std::size_t size = character_size(rest);
-            if (size == 0) {
-                out.append("\uFFFD");
-            } else {
-                append_escaped(out, as_text(rest.first(size)));
-            }
-            rest = rest.subspan(std::max<std::size_t>(size, 1));
-        }
-    }
-    out.push_back('"');
-}
-
-void append_json(std::string& out, const Value& value) {
-    if (const auto* number = std::get_if<double>(&value)) {
-        append_double(out, *number);
-    } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-        out.append(std::to_string(*integer));
-    } else if (const auto* truth = std::get_if<bool>(&value)) {
-        out.append(*truth ? "true" : "false");
-    } else if (const auto* text = std::get_if<std::string>(&value)) {
-        append_json_string(out, *text);
-    } else if (const auto* bytes = std::get_if<Bytes>(&value)) {
-        out.append("{\"base64\":\"").append(to_base64(*bytes)).append("\"}");
-    }
 }
 
 }  // namespace holdfast::telemetry

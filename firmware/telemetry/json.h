@@ -17,7 +17,8 @@ namespace holdfast::telemetry {
 /// `time`, `unit` and `n` are optional. A value is a number, true or false, a string,
 /// {"base64":"…"} for bytes, or
 /// {"double":"NaN"}, {"double":"Infinity"}, {"double":"-Infinity"}. A number without fraction and
-/// exponent that fits is int64, every other number a double. Unknown keys are ignored.
+/// exponent that fits is int64, every other number a double. Unknown keys are ignored; a known one
+/// that appears twice is an error.
 
 struct JsonReading {
     Channel channel;
