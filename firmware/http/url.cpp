@@ -28,7 +28,10 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 }
 
 std::unexpected<Error> wrong(std::string_view url, std::string_view why) {
-    return fail(ErrorCode::invalid, "\"" + std::string(url) + "\" " + std::string(why));
+    // What may hold a password is not repeated.
+    const bool secret = url.find('@') != std::string_view::npos;
+    return fail(ErrorCode::invalid,
+                (secret ? "the URL" : "\"" + std::string(url) + "\"") + " " + std::string(why));
 }
 
 /// "user:password" before the "@".
@@ -106,13 +109,12 @@ Result<Url> parse_url(std::string_view url) {
     std::string_view authority = rest.substr(0, authority_end);
     if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
         if (!parse_user(authority.substr(0, at), out)) {
-            // The text is not repeated: it holds a password.
-            return fail(ErrorCode::invalid, "the URL's user or password is wrongly encoded");
+            return wrong(url, "has a wrongly encoded user or password");
         }
         authority.remove_prefix(at + 1);
     }
     if (const std::string_view why = parse_host(authority, out); !why.empty()) {
-        return wrong(out.user.empty() ? url : authority, why);
+        return wrong(url, why);
     }
     out.target = rest.substr(authority_end);
     if (!out.target.starts_with('/')) {
