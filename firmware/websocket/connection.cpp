@@ -87,6 +87,7 @@ std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
                 return on_control(**frame, out);
         }
     }
+    reader_.release();
     bytes = bytes.last(0);
     return std::nullopt;
 }
@@ -105,8 +106,7 @@ std::optional<Event> Connection::on_data(const Frame& frame, Bytes& out) {
         }
         return Event{
             .kind = frame.head.opcode == Opcode::text ? Event::Kind::text : Event::Kind::binary,
-            .payload = frame.payload,
-            .reason = {}};
+            .payload = frame.payload};
     }
     if (const auto error = gather(frame)) {
         return fail(*error, out);
@@ -115,8 +115,7 @@ std::optional<Event> Connection::on_data(const Frame& frame, Bytes& out) {
         return std::nullopt;
     }
     return Event{.kind = message_->opcode == Opcode::text ? Event::Kind::text : Event::Kind::binary,
-                 .payload = message_->bytes,
-                 .reason = {}};
+                 .payload = message_->bytes};
 }
 
 /// Adds a piece to the unfinished message, whose buffer grows with what came and never with what a
@@ -157,13 +156,13 @@ std::optional<Event> Connection::on_control(const Frame& frame, Bytes& out) {
         return on_close(frame.payload, out);
     }
     if (frame.head.opcode == Opcode::pong) {
-        return Event{.kind = Event::Kind::pong, .payload = frame.payload, .reason = {}};
+        return Event{.kind = Event::Kind::pong, .payload = frame.payload};
     }
     // Section 5.5.1: nothing follows our close frame, not even a pong.
     if (!close_sent_) {
         write_frame({.opcode = Opcode::pong}, frame.payload, {}, out);
     }
-    return Event{.kind = Event::Kind::ping, .payload = frame.payload, .reason = {}};
+    return Event{.kind = Event::Kind::ping, .payload = frame.payload};
 }
 
 Event Connection::on_close(std::span<std::byte> payload, Bytes& out) {
@@ -193,7 +192,7 @@ Event Connection::fail(const ProtocolError& error, Bytes& out) {
     write_close(code, error.reason, out);
     failed_ = true;
     message_.reset();
-    return {.kind = Event::Kind::error, .payload = {}, .code = code, .reason = error.reason};
+    return {.kind = Event::Kind::error, .code = code, .reason = error.reason};
 }
 
 bool Connection::send_text(std::string_view message, Bytes& out) {

@@ -46,9 +46,9 @@ struct Event {
                 ///< to `out`; nothing more will come
     };
     Kind kind;
-    std::span<std::byte> payload;
+    std::span<std::byte> payload = {};
     std::uint16_t code = 0;
-    std::string_view reason;
+    std::string_view reason = {};
 };
 
 /// One WebSocket connection after the opening handshake: RFC 6455 without sockets. Both roles.

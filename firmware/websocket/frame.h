@@ -92,6 +92,9 @@ public:
     /// still grow by.
     void limit_payload(std::uint64_t size_bytes) { payload_limit_ = size_bytes; }
 
+    /// Gives back what the last control frame was viewed in, as the following `next` would.
+    void release();
+
     /// Bytes owned beyond the object itself: 0 but for a control frame that comes in pieces.
     [[nodiscard]] std::size_t buffered_bytes() const;
 

@@ -59,14 +59,19 @@ bool FrameReader::idle() const {
     return state_ == State::head && head_bytes_count_ == 0;
 }
 
+void FrameReader::release() {
+    if (state_ == State::head) {
+        control_.reset();
+    }
+}
+
 std::size_t FrameReader::buffered_bytes() const {
     return control_ ? sizeof(ControlPayload) : 0;
 }
 
 std::expected<std::optional<Frame>, ProtocolError> FrameReader::next(std::span<std::byte>& bytes) {
+    release();
     if (state_ == State::head) {
-        // What the last control frame was viewed in is not needed any more.
-        control_.reset();
         const auto whole = take_head(bytes);
         if (!whole) {
             return std::unexpected(whole.error());

@@ -14,12 +14,12 @@ namespace holdfast::websocket {
 /// The opening handshake, RFC 6455, Section 4, over heads that http has already taken apart.
 
 struct ClientOffer {
-    std::string host;                     ///< the Host header
-    std::string target;                   ///< path and query
-    std::vector<std::string> protocols;   ///< in order of preference
-    std::vector<std::string> extensions;  ///< Sec-WebSocket-Extensions offers, RFC 7692 syntax
-    std::vector<std::pair<std::string, std::string>>
-        headers;  ///< further ones: Authorization, User-Agent
+    std::string host = {};                     ///< the Host header
+    std::string target = {};                   ///< path and query
+    std::vector<std::string> protocols = {};   ///< in order of preference
+    std::vector<std::string> extensions = {};  ///< Sec-WebSocket-Extensions offers, RFC 7692 syntax
+    std::vector<std::pair<std::string, std::string>> headers =
+        {};  ///< further ones: Authorization, User-Agent
 };
 
 /// One opening handshake from the client's side.
@@ -46,11 +46,11 @@ private:
 };
 
 struct ServerPolicy {
-    std::vector<std::string>
-        protocols;  ///< understood here, in the server's order of preference; empty: none is spoken
+    std::vector<std::string> protocols =
+        {};  ///< understood here, in the server's order of preference; empty: none is spoken
     bool protocol_required = false;  ///< refuse (400) a client that offers none of them
-    std::vector<std::string>
-        allowed_origins;  ///< "*" allows all; a request without Origin is no browser and passes
+    std::vector<std::string> allowed_origins =
+        {};  ///< "*" allows all; a request without Origin is no browser and passes
     bool allow_same_origin = true;  ///< Origin equals the Host header
 };
 
