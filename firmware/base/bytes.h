@@ -11,8 +11,8 @@ namespace holdfast {
 
 using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
-/// Bytes that several owners send or store without copying (one encoded batch in the tail, on the line and in a
-/// write); never changed once shared.
+/// Bytes that several owners send or store without copying (one encoded batch in the tail, on the
+/// line and in a write); never changed once shared.
 using SharedBytes = std::shared_ptr<const Bytes>;
 
 [[nodiscard]] inline ByteView as_bytes(std::string_view text) {
@@ -24,7 +24,11 @@ using SharedBytes = std::shared_ptr<const Bytes>;
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-inline void append(Bytes& to, ByteView bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
-inline void append(Bytes& to, std::string_view text) { append(to, as_bytes(text)); }
+inline void append(Bytes& to, ByteView bytes) {
+    to.insert(to.end(), bytes.begin(), bytes.end());
+}
+inline void append(Bytes& to, std::string_view text) {
+    append(to, as_bytes(text));
+}
 
 }  // namespace holdfast

@@ -4,8 +4,9 @@
 
 namespace holdfast {
 
-/// The monotonic clock as engines see it: they are given instants and never ask for one. The platform derives them
-/// from CLOCK_BOOTTIME, a test from a counter. The epoch is the boot of the machine, so an Instant is also its uptime.
+/// The monotonic clock as engines see it: they are given instants and never ask for one. The
+/// platform derives them from CLOCK_BOOTTIME, a test from a counter. The epoch is the boot of the
+/// machine, so an Instant is also its uptime.
 struct MonotonicClock {
     using duration = std::chrono::microseconds;
     using rep = duration::rep;

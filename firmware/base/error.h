@@ -7,7 +7,8 @@
 
 namespace holdfast {
 
-/// What kind of thing went wrong, as far as a caller may want to act on it. The sentence in `Error` is for people.
+/// What kind of thing went wrong, as far as a caller may want to act on it. The sentence in `Error`
+/// is for people.
 enum class ErrorCode {
     invalid,       ///< malformed input: bytes, text, configuration; the same input fails again
     too_large,     ///< a named limit was exceeded
@@ -23,7 +24,8 @@ enum class ErrorCode {
     unsupported,   ///< well-formed, but nothing this version can do
 };
 
-/// A code and a sentence. Each layer may add its own context once, in front: "uplink: connecting to hub:443: refused".
+/// A code and a sentence. Each layer may add its own context once, in front: "uplink: connecting to
+/// hub:443: refused".
 struct Error {
     ErrorCode code;
     std::string message;
