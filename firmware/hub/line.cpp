@@ -77,8 +77,7 @@ Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
     entry.address = admission_.address;
     entry.backlog = message.backlog_readings;
     ++entry.connects;
-    if (const Error* error = shared_.journal.storage_error()) {
-        goodbye("this hub cannot store: " + error->message, options_.retry_after);
+    if (send_away()) {
         return {};
     }
     for (const journal::OpenMessage& opened : message.open) {
@@ -105,16 +104,16 @@ Result<void> Line::open(const journal::OpenMessage& message) {
                                                  "\" may not speak for \"" + message.origin +
                                                  "\": its token is not a relay's");
     }
-    if (streams_.size() >= options_.max_streams) {
+    if (!streams_.contains(message.stream) && streams_.size() >= options_.max_streams) {
         return fail(ErrorCode::too_large,
                     "more than " + std::to_string(options_.max_streams) + " streams on one line");
     }
-    const journal::Stream& stream = shared_.journal.open_stream(message.origin, message.epoch);
-    if (stream.id == shared_.journal.own().id) {
+    if (message.origin == shared_.journal.own().origin) {
         return fail(
             ErrorCode::invalid,
             "\"" + message.origin + "\" is this node itself: give each node an id of its own");
     }
+    const journal::Stream& stream = shared_.journal.open_stream(message.origin, message.epoch);
     const auto [entry, is_new] = streams_.try_emplace(message.stream);
     if (!is_new && entry->second.id != stream.id) {
         return fail(ErrorCode::invalid,
@@ -205,6 +204,9 @@ Result<void> Line::record(Record record, Now now) {
                                     readings.readings.begin() + static_cast<std::ptrdiff_t>(known));
         }
     }
+    if (send_away()) {
+        return {};
+    }
     line.refused = false;
     Device& entry = device(stream.origin);
     entry.last_seen = now.wall;
@@ -253,12 +255,13 @@ void Line::refuse(LineStream& stream, const Record& record, const std::string& r
 
 void Line::durable() {
     const std::uint64_t durable_before = shared_.journal.durable_before();
+    if (welcome_due_ && durable_before < welcome_after_ && send_away()) {
+        welcome_due_ = false;
+    }
     if (welcome_due_ && durable_before >= welcome_after_) {
         welcome_due_ = false;
         journal::WelcomeMessage welcome;
-        for (const auto& [number, stream] : streams_) {
-            welcome.acknowledged.push_back({number, shared_.journal.accepted_through(stream.id)});
-        }
+        welcome.acknowledged = std::exchange(acknowledged_, {});
         welcome.server_time_us = server_time_us_;
         welcome.max_batch_bytes = options_.max_batch_bytes;
         welcome.window_bytes = options_.window_bytes;
@@ -283,6 +286,15 @@ std::optional<Bytes> Line::next_message() {
     Bytes message = std::move(out_.front());
     out_.pop_front();
     return message;
+}
+
+/// While storage fails nothing is taken: what cannot be written would fill the memory.
+bool Line::send_away() {
+    if (const Error* error = shared_.journal.storage_error()) {
+        goodbye("this hub cannot store: " + error->message, options_.retry_after);
+        return true;
+    }
+    return false;
 }
 
 void Line::goodbye(const std::string& reason, Duration retry_after) {

@@ -86,6 +86,7 @@ private:
     [[nodiscard]] Result<void> record(journal::Record record, Now now);
     [[nodiscard]] Result<telemetry::Batch> checked_batch(journal::Record& record,
                                                          const journal::Stream& stream) const;
+    [[nodiscard]] bool send_away();
     void refuse(LineStream& stream, const journal::Record& record, const std::string& reason);
     [[nodiscard]] Device& device(const std::string& origin);
 

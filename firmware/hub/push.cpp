@@ -52,8 +52,8 @@ std::expected<std::uint64_t, JsonError> append_readings(Shared& shared,
                 readings[to].time ? readings[to].time->time_since_epoch().count() : stamp.time_us;
             batch.readings.push_back({ids[to], time, std::move(readings[to].value)});
         }
-        const bool last = to == readings.size();
-        end = append_own(shared, batch, promise, last ? source : nullptr, now);
+        // All parts carry the source, so that none is sent before all are durable together.
+        end = append_own(shared, batch, promise, source, true, now);
         if (readings.empty()) {
             break;
         }
@@ -63,14 +63,15 @@ std::expected<std::uint64_t, JsonError> append_readings(Shared& shared,
 }
 
 std::uint64_t append_own(Shared& shared, telemetry::Batch& batch, journal::Promise promise,
-                         const journal::SourcePosition* source, Instant now) {
+                         const journal::SourcePosition* source, bool keep, Instant now) {
     const std::uint64_t first_seq = shared.journal.own_next_seq();
-    const bool refused = promise == journal::Promise::by_deadline && shared.journal.room() == 0;
+    const bool refused =
+        promise == journal::Promise::by_deadline && !keep && shared.journal.room() == 0;
     if (!batch.readings.empty() && !refused) {
         note_readings(shared, shared.journal.own(), batch, first_seq,
                       shared.journal.next_position() + batch.readings.size());
     }
-    return shared.journal.append({batch.readings, promise, batch.boot, source}, now);
+    return shared.journal.append({batch.readings, promise, batch.boot, source, keep}, now);
 }
 
 PushSession::PushSession(Shared shared, std::string source, const telemetry::JsonLimits& limits)

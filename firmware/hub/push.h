@@ -64,6 +64,6 @@ private:
 /// Appends a batch of this node's own readings, with the fleet and the live feed told. Returns the
 /// position behind the last.
 std::uint64_t append_own(Shared& shared, telemetry::Batch& batch, journal::Promise promise,
-                         const journal::SourcePosition* source, Instant now);
+                         const journal::SourcePosition* source, bool keep, Instant now);
 
 }  // namespace holdfast::hub

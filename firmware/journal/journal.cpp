@@ -93,7 +93,7 @@ std::uint64_t Journal::append(const Append& append, Instant now) {
     if (append.readings.empty()) {
         return next_position_;
     }
-    if (append.promise == Promise::by_deadline && room() == 0) {
+    if (append.promise == Promise::by_deadline && !append.keep && room() == 0) {
         refuse(append.readings.size(), now);
         return next_position_;
     }
@@ -292,10 +292,14 @@ std::uint64_t Journal::append_received(Record record) {
 // ---- Storage
 
 Instant Journal::first_due() const {
+    return std::min(records_due(), flushing_ && owed_deletion() ? kAtOnce : release_due_);
+}
+
+Instant Journal::records_due() const {
     if (urgent_ > 0 || !new_channels_.empty()) {
         return kAtOnce;
     }
-    Instant due = std::min(open_due_, release_due_);
+    Instant due = open_due_;
     if (memory_.size() > written_) {
         due = std::min(due, memory_[written_].due);
     }
@@ -304,7 +308,7 @@ Instant Journal::first_due() const {
         return kAtOnce;
     }
     const bool dirty = std::ranges::any_of(sources_, [](const auto& s) { return s.second.dirty; });
-    return dirty || (flushing_ && (undurable || owed_deletion())) ? kAtOnce : due;
+    return dirty || (flushing_ && undurable) ? kAtOnce : due;
 }
 
 bool Journal::owed_deletion() const {
@@ -334,11 +338,17 @@ std::optional<Write> Journal::take_write(Instant now) {
     if (out_ || first_due() > now || (storage_error_ && retry_at_ > now)) {
         return std::nullopt;
     }
-    close_open_batch();
     Write write;
+    write.release_before = owed_deletion() ? released_ : 0;
+    if (records_due() > now) {
+        // Only rows are to be deleted. Readings that the hub will acknowledge in a moment stay in
+        // memory: written now, they would soon have to be deleted by a write of their own.
+        out_ = Out{0, write.release_before, std::nullopt, 0, 0, {}};
+        return write;
+    }
+    close_open_batch();
     write.streams = new_streams_;
     write.channels = new_channels_;
-    write.release_before = owed_deletion() ? released_ : 0;
     for (std::size_t i = written_; i < memory_.size(); ++i) {
         write.records.push_back(memory_[i].record);
     }
@@ -347,7 +357,9 @@ std::optional<Write> Journal::take_write(Instant now) {
             write.sources.push_back(source.accepted);
         }
     }
-    out_ = Out{next_position_,      write.release_before, !write.records.empty(),
+    const std::optional<std::uint64_t> first =
+        write.records.empty() ? std::nullopt : std::optional(write.records.front().position);
+    out_ = Out{next_position_,      write.release_before, first,
                new_streams_.size(), new_channels_.size(), write.sources};
     return write;
 }
@@ -369,7 +381,11 @@ void Journal::written(const Result<Written>& result, Instant now) {
         urgent_ -= memory_[written_].due == kAtOnce ? 1 : 0;
         ++written_;
     }
-    if (out.has_records) {
+    store_first_ = std::max(store_first_, out.release);
+    if (out.first) {
+        if (store_first_ >= store_end_) {
+            store_first_ = *out.first;
+        }
         store_end_ = out.end;
     }
     for (std::size_t i = 0; i < out.channels; ++i) {
@@ -388,9 +404,12 @@ void Journal::written(const Result<Written>& result, Instant now) {
         source.dirty =
             source.accepted.position != written.position || source.accepted.tag != written.tag;
     }
-    store_first_ = std::max(store_first_, out.release);
     release_due_ = owed_deletion() ? now + options_.release_delay : kNever;
     forget();
+}
+
+void Journal::flush() {
+    flushing_ = true;
 }
 
 bool Journal::clean() const {
@@ -431,6 +450,13 @@ void Journal::release(std::uint64_t position, Instant now) {
     if (owed_deletion()) {
         release_due_ = std::min(release_due_, now + options_.release_delay);
     }
+}
+
+std::span<const telemetry::Channel> Journal::declarable_channels(const std::string& origin,
+                                                                 std::uint64_t journal) const {
+    const bool own = origin == own_.origin && journal == own_.epoch.journal;
+    const auto all = channels(origin, journal);
+    return own ? all.first(durable_channels_) : all;
 }
 
 std::span<const telemetry::Channel> Journal::channels(const std::string& origin,

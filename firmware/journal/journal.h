@@ -64,8 +64,9 @@ public:
         std::span<telemetry::Reading> readings;  ///< moved from
         Promise promise = Promise::by_deadline;
         std::uint64_t boot = 0;  ///< see telemetry::Batch
-        const SourcePosition* source =
-            nullptr;  ///< committed with the readings; only with Promise::now
+        /// Committed with the readings; only with Promise::now.
+        const SourcePosition* source = nullptr;
+        bool keep = false;  ///< never refused: whoever gives them has asked `room`, and waits
     };
     /// Gives each reading its number. Returns the position behind the last: the readings are
     /// durable when `durable_before` has reached it. Where memory's share is used up (the disk is
@@ -144,6 +145,10 @@ public:
     /// Channels 1, 2, 3 … of an origin's journal.
     [[nodiscard]] std::span<const telemetry::Channel> channels(const std::string& origin,
                                                                std::uint64_t journal) const;
+    /// Those of them that the hub may be told: our own only once they are durable, for a crash would
+    /// give their numbers to others.
+    [[nodiscard]] std::span<const telemetry::Channel> declarable_channels(
+        const std::string& origin, std::uint64_t journal) const;
     [[nodiscard]] std::uint64_t used_bytes() const { return used_bytes_; }
     [[nodiscard]] std::uint64_t memory_used_bytes() const { return memory_used_ + open_bytes_; }
     /// Readings evicted or refused since the start.
@@ -176,6 +181,7 @@ private:
     void refuse(std::uint64_t count, Instant now);
     void forget();
     [[nodiscard]] Instant first_due() const;
+    [[nodiscard]] Instant records_due() const;
     [[nodiscard]] Instant linger_due() const;
     [[nodiscard]] bool owed_deletion() const;
 
@@ -220,7 +226,7 @@ private:
     struct Out {
         std::uint64_t end = 0;
         std::uint64_t release = 0;
-        bool has_records = false;
+        std::optional<std::uint64_t> first;  ///< position of the first record, if there is one
         std::size_t streams = 0;
         std::size_t channels = 0;
         std::vector<SourcePosition> sources;

@@ -29,6 +29,8 @@ public:
             waiting_since_ = now;
         }
     }
+    /// The peer owes no answer any more.
+    void settled() { waiting_since_ = kNever; }
     void ping_sent(Instant now) { ping_sent_ = now; }
 
     /// A ping is to be sent: the line was silent for `interval`, or an answer is overdue for

@@ -16,6 +16,8 @@ constexpr Duration kLongestWait = std::chrono::hours(1);
 constexpr Duration kReadRetry = std::chrono::seconds(1);
 /// Of a message beside the record's body: head of the Envelope and of the frame.
 constexpr std::uint64_t kMessageOverheadBytes = 32;
+/// Answers that wait to be sent.
+constexpr std::size_t kMostAnswers = 64;
 
 }  // namespace
 
@@ -55,9 +57,11 @@ void Uplink::disconnected(const Error& error, Instant now) {
     state_ = State::waiting;
     since_ = now;
     last_error_ = error.message;
-    retry_at_ = now + std::max(backoff_.next(entropy_), std::exchange(told_to_wait_, Duration{}));
+    // The jitter also spreads those whom one hub has told the same.
+    retry_at_ = now + std::exchange(told_to_wait_, Duration{}) + backoff_.next(entropy_);
     give_up_.reset();
     greeting_.reset();
+    answers_.clear();
     on_line_.clear();
     declared_channels_.clear();
     in_flight_.clear();
@@ -92,13 +96,18 @@ Result<void> Uplink::received(ByteView bytes, Instant now) {
     } else if (const auto* bye = std::get_if<journal::GoodbyeMessage>(&message)) {
         goodbye(*bye);
     } else if (const auto* command = std::get_if<journal::CommandMessage>(&message)) {
-        answers_.push_back(journal::to_wire(journal::ResultMessage{
-            command->id, false, "\"" + command->name + "\" is not known here"}));
+        return answer({command->id, false, "\"" + command->name + "\" is not known here"});
+    } else if (std::holds_alternative<journal::UnknownMessage>(message)) {
+        return answer({0, false, "this message is not known here"});
     }
-    if (std::holds_alternative<journal::UnknownMessage>(message)) {
-        answers_.push_back(
-            journal::to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
+    return {};
+}
+
+Result<void> Uplink::answer(const journal::ResultMessage& message) {
+    if (answers_.size() >= kMostAnswers) {
+        return fail(ErrorCode::too_large, "the hub asks faster than it takes the answers");
     }
+    answers_.push_back(journal::to_wire(message));
     return {};
 }
 
@@ -132,6 +141,12 @@ Result<void> Uplink::acknowledge(const journal::AckMessage& message, Instant now
     OnLine& stream = found->second;
     stream.acknowledged_through = std::max(stream.acknowledged_through, message.through);
     stream.sent_through = std::max(stream.sent_through, message.through);
+    std::erase_if(refused_, [&](const auto& range) {
+        return std::get<0>(range) == message.stream && std::get<2>(range) <= message.through;
+    });
+    if (message.stream == journal_.own().id) {
+        own_acknowledged_ = stream.acknowledged_through;
+    }
     advance(now);
     return {};
 }
@@ -147,6 +162,9 @@ void Uplink::advance(Instant now) {
         in_flight_bytes_ -= front.size_bytes;
         in_flight_.pop_front();
     }
+    if (in_flight_.empty()) {
+        heartbeat_.settled();
+    }
     journal_.release(in_flight_.empty() ? cursor_ : in_flight_.front().position, now);
 }
 
@@ -156,10 +174,18 @@ void Uplink::refuse(const journal::RefusalMessage& message) {
     for (const InFlight& sent : in_flight_) {
         if (sent.stream == message.stream && sent.first_seq == message.first_seq) {
             refused_.insert({sent.stream, sent.first_seq, sent.last_seq});
-            give_up_ = Error{ErrorCode::invalid, "the hub refused a record: " + message.reason};
-            return;
         }
     }
+    give_up_ = Error{ErrorCode::invalid, "the hub refused a record: " + message.reason};
+}
+
+/// Also true where the refused record has since become part of a larger row.
+bool Uplink::was_refused(const Record& record) const {
+    return std::ranges::any_of(refused_, [&](const auto& range) {
+        const auto& [stream, first_seq, last_seq] = range;
+        return stream == record.stream && first_seq <= record.last_seq &&
+               record.first_seq <= last_seq;
+    });
 }
 
 void Uplink::goodbye(const journal::GoodbyeMessage& message) {
@@ -172,7 +198,7 @@ void Uplink::goodbye(const journal::GoodbyeMessage& message) {
 
 journal::OpenMessage Uplink::open_message(const journal::Stream& stream) {
     journal::OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
-    const auto channels = journal_.channels(stream.origin, stream.epoch.journal);
+    const auto channels = journal_.declarable_channels(stream.origin, stream.epoch.journal);
     std::size_t& declared = declared_channels_[{stream.origin, stream.epoch.journal}];
     for (; declared < channels.size(); ++declared) {
         open.channels.push_back(
@@ -222,7 +248,7 @@ std::optional<Outgoing> Uplink::next_message(Instant now) {
                                 journal::GapReason::unknown_past, now);
         }
         cursor_ = record->end_position();
-        if (refused_.contains({record->stream, record->first_seq, record->last_seq})) {
+        if (was_refused(*record)) {
             return dispatch_gap(*record, line.sent_through + 1, record->last_seq,
                                 journal::GapReason::corrupt, now);
         }
@@ -236,7 +262,8 @@ std::optional<Outgoing> Uplink::declare(const journal::Stream& stream) {
     const auto declared = declared_channels_.find({stream.origin, stream.epoch.journal});
     const std::size_t known = declared == declared_channels_.end() ? 0 : declared->second;
     const bool is_open = on_line_.contains(stream.id);
-    if (is_open && known == journal_.channels(stream.origin, stream.epoch.journal).size()) {
+    if (is_open &&
+        known == journal_.declarable_channels(stream.origin, stream.epoch.journal).size()) {
         return std::nullopt;
     }
     if (!is_open) {

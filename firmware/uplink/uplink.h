@@ -101,6 +101,8 @@ public:
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     /// From an acknowledgement or pong; nullopt before the first.
     [[nodiscard]] std::optional<Duration> round_trip() const { return round_trip_; }
+    /// Highest number of this run's own readings that the hub has acknowledged; 0: none.
+    [[nodiscard]] std::uint64_t own_acknowledged_through() const { return own_acknowledged_; }
     /// Time of the hub at `Welcome`, once per line; microseconds since 1970. nullopt when there is
     /// none to take.
     [[nodiscard]] std::optional<std::int64_t> take_server_time();
@@ -127,7 +129,9 @@ private:
     [[nodiscard]] Bytes hello();
     [[nodiscard]] Result<void> welcome(const journal::WelcomeMessage& message, Instant now);
     [[nodiscard]] Result<void> acknowledge(const journal::AckMessage& message, Instant now);
+    [[nodiscard]] Result<void> answer(const journal::ResultMessage& message);
     void refuse(const journal::RefusalMessage& message);
+    [[nodiscard]] bool was_refused(const journal::Record& record) const;
     void goodbye(const journal::GoodbyeMessage& message);
     void advance(Instant now);
     [[nodiscard]] std::optional<journal::Record> next_record();
@@ -150,6 +154,7 @@ private:
     std::string last_error_;
     std::uint64_t reconnects_ = 0;
     std::optional<Duration> round_trip_;
+    std::uint64_t own_acknowledged_ = 0;
     Instant pinged_at_ = kNever;
     std::optional<std::int64_t> server_time_us_;
     std::vector<std::string> notices_;
