@@ -378,7 +378,7 @@ void Disk::write(File& file, std::size_t at, ByteView bytes) {
 /// Everything that this adds or takes away is dirty, so that a power cut may or may not have seen
 /// it.
 void Disk::resize(File& file, std::size_t size) {
-    const auto [less, more] = std::minmax(file.seen.size(), size);
+    const auto [less, more] = std::minmax({file.seen.size(), size});
     for (std::size_t at = less; at < more; at += kSectorBytes) {
         file.dirty_sectors.insert(at / kSectorBytes);
     }
@@ -395,7 +395,10 @@ void Disk::sync(File& file) {
         }
     }
     file.dirty_sectors.clear();
-    file.name_durable = true;
+    if (!std::exchange(file.name_durable, true)) {
+        // SQLite's unix VFS syncs the directory of a new file with it.
+        deleted_.clear();
+    }
 }
 
 void Disk::lose_power(File& file, std::optional<std::uint64_t>& random) {

@@ -118,7 +118,7 @@ Result<void> Database::Connection::configure(const DatabaseOptions& options) {
         "PRAGMA trusted_schema = OFF;"
         "PRAGMA cell_size_check = ON;"
         "PRAGMA secure_delete = OFF;"
-        "PRAGMA synchronous = FULL;"
+        "PRAGMA synchronous = EXTRA;"
         "PRAGMA wal_autocheckpoint = 0;"
         "PRAGMA journal_size_limit = " +
         std::to_string(options.wal_bytes) +
