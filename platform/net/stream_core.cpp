@@ -242,6 +242,9 @@ void StreamCore::receive() {
                 return;
             }
         } else if (got == 0) {
+            if (write_error_ != 0) {
+                return;  // the reset was told to the write already, and looks like an end now
+            }
             peer_ended(
                 tls_ ? "the peer ended the line without TLS close_notify: it may have been cut"
                      : "the peer closed the line");
@@ -387,6 +390,7 @@ void StreamCore::flush() {
 
 void StreamCore::line_broke(int error_number) {
     queue_.clear();
+    write_error_ = error_number;
     if (phase_ == Phase::open) {
         receive();  // what the peer said before the end, and its own reason for it
     }

@@ -90,6 +90,7 @@ private:
     std::uint64_t bytes_sent_ = 0;
     std::size_t send_limit_bytes_;
     std::size_t resume_at_bytes_ = 0;  ///< when `full_`: on_writable is due at so many unsent bytes
+    int write_error_ = 0;
     Phase phase_ = Phase::idle;
     bool paused_ = false;
     bool full_ = false;

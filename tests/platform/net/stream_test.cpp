@@ -1,7 +1,6 @@
 #include "platform/net/stream.h"
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 #include <string>
 #include <sys/socket.h>
@@ -9,51 +8,336 @@
 #include <CppUTest/TestHarness.h>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "tests/platform/net/certificates.h"
 #include "tests/platform/net/loopback.h"
 
 using namespace holdfast;
 using namespace holdfast::net;
 using namespace std::chrono_literals;
+using boost::asio::ip::tcp;
 
 namespace {
 
 Bytes random_bytes(std::mt19937& random, std::size_t size) {
     Bytes bytes(size);
-    for (std::byte& byte : bytes) {
-        byte = static_cast<std::byte>(random());
-    }
+    std::ranges::generate(bytes, [&] { return static_cast<std::byte>(random()); });
     return bytes;
 }
 
+/// A client that is only a socket, for what a Stream would never do.
+struct RawClient {
+    tcp::socket socket;
+    explicit RawClient(Loopback& net) : socket(net.io) {
+        socket.connect({boost::asio::ip::make_address("127.0.0.1"), net.listener->port()});
+    }
+    void reset() {
+        socket.set_option(boost::asio::socket_base::linger(true, 0));
+        socket.close();
+    }
+};
+
 }  // namespace
 
-TEST_GROUP(Stream){};
+/// Each property holds on a plain line and on TLS: the tests run `both`.
+TEST_GROUP(Stream) {
+    std::unique_ptr<Loopback> net;
+
+    void establish(bool tls, std::size_t send_limit_bytes = 4u << 20,
+                   std::function<void(Peer&)> when_accepted = {}) {
+        net = std::make_unique<Loopback>();
+        net->when_accepted = std::move(when_accepted);
+        ListenOptions options;
+        options.stream.send_limit_bytes = send_limit_bytes;
+        if (tls) {
+            options.tls = server_tls();
+        }
+        CHECK(net->establish(options, tls ? client_tls() : nullptr));
+    }
+    void echo(bool tls) {
+        const unsigned seed = std::random_device{}();
+        std::mt19937 random(seed);
+        establish(tls);
+        net->server->when_bytes = [&](std::span<std::byte> bytes) {
+            net->server->stream->send(bytes);
+        };
+        Bytes sent;
+        for (const std::size_t size :
+             {1u, 2u, 511u, 16'383u, 16'384u, 16'385u, 65'536u, 262'144u, 3'000'017u}) {
+            const Bytes bytes = random_bytes(random, size);
+            append(sent, bytes);
+            if (random() % 2 == 0) {
+                net->client->stream->send(std::make_shared<const Bytes>(bytes));
+            } else {
+                net->client->stream->send(ByteView(bytes));
+            }
+            net->settle(std::chrono::milliseconds(random() % 8));
+        }
+        CHECK(net->until([&] { return net->client->received.size() >= sent.size(); }));
+        CHECK_TEXT(net->client->received == sent, ("seed " + std::to_string(seed)).c_str());
+        CHECK(net->server->received == sent);
+        CHECK(net->until([&] { return net->client->stream->unsent_bytes() == 0; }));
+        CHECK(net->client->stream->bytes_sent() >= sent.size());
+        CHECK(net->client->stream->bytes_received() >= sent.size());
+        CHECK(tls || net->client->stream->bytes_sent() == sent.size());
+    }
+    void back_pressure(bool tls) {
+        constexpr std::size_t kLimit = 256u << 10;
+        constexpr std::size_t kPiece = 10'000;
+        constexpr std::size_t kTotal = 24u << 20;
+        establish(tls, kLimit);
+        net->client->keeps_bytes = false;
+        net->client->stream->pause();
+        const Bytes piece(kPiece);
+        std::size_t given = 0;
+        std::size_t most_unsent = 0;
+        const auto send_on = [&] {
+            while (given < kTotal) {
+                given += kPiece;
+                const bool more = net->server->stream->send(ByteView(piece));
+                most_unsent = std::max(most_unsent, net->server->stream->unsent_bytes());
+                if (!more) {
+                    break;
+                }
+            }
+        };
+        net->server->when_writable = send_on;
+        send_on();
+        net->settle(50ms);
+        CHECK(given < kTotal);  // the paused reader holds the sender back
+        CHECK_EQUAL(0u, net->client->received_size);
+        net->client->stream->resume();
+        CHECK(net->until([&] { return net->client->received_size >= kTotal; }));
+        CHECK(net->server->writable > 0);
+        CHECK(most_unsent <= kLimit + 2 * kPiece + 1000);
+    }
+    void coalescing(bool tls) {
+        establish(tls);
+        const std::uint64_t before = net->client->stream->bytes_sent();
+        for (int i = 0; i < 1000; ++i) {
+            net->client->stream->send(as_bytes("twenty bytes exactly"));
+        }
+        CHECK(net->until([&] { return net->server->received_size == 20'000; }));
+        // Two records' heads and tags at most; and the peer gets it in one piece, or nearly.
+        CHECK(net->client->stream->bytes_sent() - before <= 20'000 + (tls ? 2 * 22 : 0));
+        CHECK(net->server->pieces.size() <= 2);
+        // Answers given while bytes are handled leave together too.
+        net->server->when_bytes = [&](std::span<std::byte>) {
+            for (int i = 0; i < 500; ++i) {
+                net->server->stream->send(as_bytes("twenty bytes exactly"));
+            }
+        };
+        net->client->stream->send(as_bytes("?"));
+        CHECK(net->until([&] { return net->client->received_size == 10'000; }));
+        CHECK_EQUAL(1u, net->client->pieces.size());
+    }
+    void pausing(bool tls) {
+        establish(tls);
+        net->server->when_bytes = [&](std::span<std::byte>) { net->server->stream->pause(); };
+        net->client->stream->send(as_bytes("first"));
+        CHECK(net->until([&] { return net->server->received_size == 5; }));
+        net->client->stream->send(as_bytes("second"));
+        net->settle(30ms);
+        CHECK_EQUAL(5u, net->server->received_size);
+        net->server->stream->resume();
+        CHECK(net->until([&] { return net->server->received_size == 11; }));
+    }
+    void ending(bool tls) {
+        establish(tls);
+        const Bytes bytes(5'000'000);
+        net->client->stream->send(ByteView(bytes));
+        net->client->stream->shutdown(10s);
+        CHECK(net->until([&] { return net->server->closed && net->client->closed; }));
+        CHECK_EQUAL(bytes.size(), net->server->received_size);
+        CHECK(net->server->closed->code == ErrorCode::closed);
+        CHECK(net->client->closed->code == ErrorCode::closed);
+        CHECK(net->server->closed->message.find("close_notify") == std::string::npos);
+        CHECK(net->server->stream->send(as_bytes("into the void")));  // harmless
+        net->server->stream->abort();
+    }
+    void destroying(bool tls) {
+        establish(tls);
+        net->server->when_bytes = [&](std::span<std::byte>) {
+            net->server->stream->send(as_bytes("never"));
+            net->server->stream.reset();
+        };
+        net->client->when_closed = [&] { net->client->stream.reset(); };
+        net->client->stream->send(as_bytes("bye"));
+        CHECK(net->until([&] { return net->client->closed.has_value(); }));
+
+        establish(tls, 1000);
+        const Bytes bytes(4'000'000);
+        net->server->when_writable = [&] { net->server->stream.reset(); };
+        CHECK_FALSE(net->server->stream->send(ByteView(bytes)));
+        CHECK(net->until([&] { return net->server->stream == nullptr; }));
+
+        // Before it is started, and with a flush under way.
+        establish(tls, 1000, [](Peer& peer) {
+            peer.stream->send(as_bytes("hello"));
+            peer.stream.reset();
+        });
+        CHECK(net->until([&] { return net->client->closed.has_value(); }));
+        net->client->stream->send(as_bytes("hello"));
+        net->client->stream.reset();
+        net->settle(5ms);
+    }
+    void sending_before_start(bool tls) {
+        net = std::make_unique<Loopback>();
+        ListenOptions options;
+        options.tls = tls ? server_tls() : nullptr;
+        CHECK(net->listen(options).has_value());
+        ConnectOptions wanted = net->to("localhost");
+        wanted.tls = tls ? client_tls() : nullptr;
+        auto stream = net->connect_stream(wanted);
+        CHECK(stream.has_value());
+        (*stream)->send(as_bytes("early"));
+        CHECK(net->until([&] { return net->server && net->server->received_size == 5; }));
+        net->server->stream->send(as_bytes("answer"));
+        net->server->stream->shutdown(1s);
+        net->settle(20ms);
+        Peer late;
+        late.stream = std::move(*stream);
+        late.stream->start(late);
+        CHECK(net->until([&] { return late.closed.has_value(); }));
+        CHECK(as_text(late.received) == "answer");
+        late.stream.reset();
+    }
+};
 
 TEST(Stream, bytes_arrive_exactly_and_in_order_both_ways) {
-    const unsigned seed = std::random_device{}();
-    std::mt19937 random(seed);
-    Loopback net;
-    net.when_accepted = [&](Peer& peer) {
-        peer.when_bytes = [&](std::span<std::byte> bytes) { net.server->stream->send(bytes); };
-    };
-    CHECK(net.establish());
-    Bytes sent;
-    for (const std::size_t size : {1ul, 2ul, 511ul, 65'536ul, 262'144ul, 3'000'017ul}) {
-        const Bytes bytes = random_bytes(random, size);
-        append(sent, bytes);
-        if (size % 2 == 0) {
-            net.client->stream->send(std::make_shared<const Bytes>(bytes));
-        } else {
-            net.client->stream->send(ByteView(bytes));
-        }
-        if (random() % 2 == 0) {
-            net.settle(5ms);
-        }
+    echo(false);
+    echo(true);
+}
+
+TEST(Stream, what_waits_stays_bounded_when_the_sender_obeys) {
+    back_pressure(false);
+    back_pressure(true);
+}
+
+TEST(Stream, many_small_sends_leave_together) {
+    coalescing(false);
+    coalescing(true);
+}
+
+TEST(Stream, a_paused_stream_receives_nothing_until_resumed) {
+    pausing(false);
+    pausing(true);
+}
+
+TEST(Stream, shutdown_sends_all_and_ends_both_sides_orderly) {
+    ending(false);
+    ending(true);
+}
+
+TEST(Stream, the_owner_may_destroy_it_in_any_callback) {
+    destroying(false);
+    destroying(true);
+}
+
+TEST(Stream, what_is_sent_and_received_before_the_start_is_not_lost) {
+    sending_before_start(false);
+    sending_before_start(true);
+}
+
+TEST(Stream, shared_bytes_are_released_once_sent) {
+    establish(false);
+    const auto bytes = std::make_shared<const Bytes>(Bytes(100'000));
+    net->client->stream->send(bytes);
+    CHECK_EQUAL(2, bytes.use_count());  // by reference, not copied
+    CHECK(net->until([&] { return net->server->received_size == 100'000; }));
+    CHECK_EQUAL(1, bytes.use_count());
+}
+
+TEST(Stream, a_peer_that_resets_in_mid_transfer_is_an_io_error) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    const Bytes bytes(8u << 20);
+    net->server->stream->send(ByteView(bytes));
+    net->settle(10ms);
+    CHECK(net->server->stream->unsent_bytes() > 0);
+    raw.reset();
+    CHECK(net->until([&] { return net->server->closed.has_value(); }));
+    CHECK(net->server->closed->code == ErrorCode::io);
+    STRCMP_EQUAL("connection reset by peer", net->server->closed->message.c_str());
+}
+
+TEST(Stream, a_peer_that_vanishes_from_tls_without_saying_so_is_told_apart) {
+    establish(true);
+    net->settle(20ms);  // the session tickets are read: unread bytes would make it a reset
+    // The kernel's FIN, without TLS having said anything.
+    net->client->stream.reset();
+    CHECK(net->until([&] { return net->server->closed.has_value(); }));
+    CHECK(net->server->closed->code == ErrorCode::closed);
+    CHECK(net->server->closed->message.find("without TLS close_notify") != std::string::npos);
+}
+
+TEST(Stream, shutdown_waits_for_a_silent_peer_no_longer_than_linger) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    net->server->stream->shutdown(50ms);
+    CHECK(net->until([&] { return net->server->closed.has_value(); }, 400ms));
+    CHECK(net->server->closed->code == ErrorCode::closed);
+}
+
+TEST(Stream, shutdown_reports_what_the_peer_did_not_take) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    const Bytes bytes(16u << 20);
+    net->server->stream->send(ByteView(bytes));
+    net->server->stream->shutdown(50ms);
+    CHECK(net->until([&] { return net->server->closed.has_value(); }, 1s));
+    CHECK(net->server->closed->code == ErrorCode::timeout);
+}
+
+TEST(Stream, a_peer_that_has_only_closed_its_half_gets_the_rest) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    const Bytes bytes(8u << 20);
+    net->server->stream->send(ByteView(bytes));
+    net->server->stream->shutdown(10s);
+    raw.socket.shutdown(tcp::socket::shutdown_send);
+    std::size_t got = 0;
+    std::vector<char> buffer(1u << 20);
+    raw.socket.non_blocking(true);
+    boost::system::error_code error;
+    net->until([&] {
+        const std::size_t size = raw.socket.read_some(boost::asio::buffer(buffer), error);
+        got += size;
+        return error == boost::asio::error::eof;
+    });
+    CHECK_EQUAL(bytes.size(), got);
+    CHECK(net->until([&] { return net->server->closed.has_value(); }));
+    CHECK(net->server->closed->code == ErrorCode::closed);
+}
+
+TEST(Stream, abort_resets_what_still_waits_and_calls_no_more) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    const Bytes bytes(16u << 20);
+    net->server->stream->send(ByteView(bytes));
+    net->settle(5ms);
+    net->server->stream->abort();
+    net->settle(20ms);
+    CHECK_FALSE(net->server->closed.has_value());
+    std::vector<char> buffer(1u << 20);
+    boost::system::error_code error;
+    while (!error) {
+        raw.socket.read_some(boost::asio::buffer(buffer), error);
     }
-    CHECK(net.until([&] { return net.client->received.size() >= sent.size(); }));
-    CHECK_TEXT(net.client->received == sent, ("seed " + std::to_string(seed)).c_str());
-    CHECK(net.server->received == sent);
-    CHECK_EQUAL(sent.size(), net.client->stream->bytes_sent());
-    CHECK_EQUAL(sent.size(), net.client->stream->bytes_received());
-    CHECK_EQUAL(0u, net.client->stream->unsent_bytes());
+    CHECK(error == boost::asio::error::connection_reset);
+}
+
+TEST(Stream, the_peer_is_named) {
+    establish(false);
+    STRCMP_EQUAL(net->listener->address().c_str(), net->client->stream->peer().c_str());
+    CHECK(net->server->stream->peer().starts_with("127.0.0.1:"));
 }
