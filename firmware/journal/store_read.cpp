@@ -121,7 +121,15 @@ Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size
         if (!record) {
             return std::unexpected(std::move(record).error());
         }
-        records.push_back(*record ? std::move(**record) : corrupt_gap(row_head(*statement)));
+        // A damaged index or row number must not lead the reader back or round in a circle.
+        const RowHead head = row_head(*statement);
+        if (head.end_position() <= position ||
+            (!records.empty() && head.position < records.back().end_position())) {
+            return fail(
+                ErrorCode::corrupt,
+                "the record at position " + std::to_string(head.position) + " is not in its order");
+        }
+        records.push_back(*record ? std::move(**record) : corrupt_gap(head));
     }
 }
 

@@ -1,8 +1,17 @@
+#include <algorithm>
+#include <cstdio>
+#include <expected>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <CppUTest/TestHarness.h>
-#include <sqlite3.h>
 
 #include "platform/simulated/disk.h"
 #include "tests/firmware/journal/store_fixture.h"
