@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "firmware/base/check.h"
-#include "firmware/base/text.h"
 #include "firmware/websocket/utf8.h"
 
 namespace holdfast::websocket {
@@ -11,6 +10,11 @@ namespace {
 
 constexpr std::size_t kMaxControlPayload = 125;
 constexpr std::size_t kMaxCloseReason = kMaxControlPayload - 2;
+
+bool is_utf8(ByteView bytes) {
+    Utf8Validator validator;
+    return validator.feed(bytes) && validator.complete();
+}
 
 /// The longest beginning of at most `most` bytes that does not end inside a character.
 std::string_view cut_at_character(std::string_view text, std::size_t most) {
