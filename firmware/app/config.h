@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "firmware/base/clock.h"
@@ -13,7 +14,8 @@
 
 namespace holdfast::app {
 
-/// The configuration file (TOML), every key of it, with its default. README.md, "Configuration", says the same to people.
+/// The configuration file (TOML), every key of it, with its default. README.md, "Configuration",
+/// says the same to people.
 struct Config {
     struct Node {
         std::string id;  ///< required; letters, digits, '.', '_', '-'; at most 64
@@ -24,7 +26,8 @@ struct Config {
         std::uint64_t max_size_bytes = 256u << 20;  ///< max_size; at least 1 MiB
         journal::WhenFull when_full = journal::WhenFull::drop_oldest;
         Duration commit_interval = std::chrono::milliseconds(200);  ///< 1 ms to 1 h
-        std::uint64_t memory_bytes = 1u << 20;  ///< memory: readings held in memory at most; 64 KiB to 1 GiB
+        std::uint64_t memory_bytes =
+            1u << 20;  ///< memory: readings held in memory at most; 64 KiB to 1 GiB
     } journal;
 
     struct Uplink {
@@ -36,6 +39,8 @@ struct Config {
         Duration heartbeat = std::chrono::seconds(25);     ///< 1 s to 1 h
         Duration pong_timeout = std::chrono::seconds(10);  ///< 100 ms to 10 min
         Duration connect_timeout = std::chrono::seconds(10);
+        Duration retry_min = std::chrono::milliseconds(500);  ///< 10 ms to 1 h
+        Duration retry_max = std::chrono::seconds(60);        ///< retry_min to 1 h
     };
     std::optional<Uplink> uplink;
 
@@ -43,12 +48,14 @@ struct Config {
         std::string address = "127.0.0.1:8080";
         std::filesystem::path tls_cert;
         std::filesystem::path tls_key;
-        std::filesystem::path client_ca;  ///< client certificates signed by it are accepted in place of tokens
+        std::filesystem::path
+            client_ca;  ///< client certificates signed by it are accepted in place of tokens
         std::vector<std::string> allowed_origins;
         std::uint64_t max_connections = 10'000;
         Duration handshake_timeout = std::chrono::seconds(10);  ///< TLS and the request's head
-        Duration idle_timeout = std::chrono::seconds(75);       ///< silence, after which a connection is dead
-        std::uint64_t max_message_bytes = 1u << 20;             ///< max_message, of /v1/push; 1 KiB to 64 MiB
+        Duration idle_timeout =
+            std::chrono::seconds(75);                ///< silence, after which a connection is dead
+        std::uint64_t max_message_bytes = 1u << 20;  ///< max_message, of /v1/push; 1 KiB to 64 MiB
     };
     std::optional<Listen> listen;
 
@@ -66,9 +73,12 @@ struct Config {
     } log;
 };
 
-/// Reads and checks a configuration file. Unknown keys, wrong types, values out of range and files that are named but are not there
-/// are errors that name file, line, key and what would be right, one sentence each, all of them in `message`, a line each.
-/// Errors: not_found, invalid.
+/// 1 to 64 letters, digits, '.', '_' and '-'.
+[[nodiscard]] bool is_node_id(std::string_view id);
+
+/// Reads and checks a configuration file. Unknown keys, wrong types, values out of range and files
+/// that are named but are not there are errors that name file, line, key and what would be right,
+/// one sentence each, all of them in `message`, a line each. Errors: not_found, invalid.
 [[nodiscard]] Result<Config> load_config(const std::filesystem::path& file);
 /// As `load_config`; `name` stands for the file in messages.
 [[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name);

@@ -1,0 +1,181 @@
+#include <cstdio>
+#include <iostream>
+#include <optional>
+
+#include <boost/json.hpp>
+
+#include "firmware/app/commands.h"
+#include "firmware/app/config.h"
+#include "firmware/app/status_socket.h"
+#include "firmware/app/token_file.h"
+#include "firmware/base/text.h"
+#include "firmware/telemetry/json.h"
+#include "platform/sensors/driver.h"
+#include "platform/system/clock.h"
+#include "platform/system/entropy.h"
+
+namespace holdfast::app {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kFailed = 1;
+constexpr int kBadConfiguration = 2;
+
+std::optional<Config> read_config(const std::filesystem::path& file) {
+    Result<Config> config = load_config(file);
+    if (!config) {
+        std::cerr << config.error().message << '\n';
+        return std::nullopt;
+    }
+    return *std::move(config);
+}
+
+int complain(const Error& error) {
+    std::cerr << "holdfast: " << error.message << '\n';
+    return kFailed;
+}
+
+std::string plain_text(const json::value& value) {
+    return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+}
+
+/// The JSON object as a person reads it: a heading a section, a line a value.
+void print_section(const std::string& name, const json::object& section) {
+    std::printf("%s\n", name.c_str());
+    for (const auto& [key, value] : section) {
+        std::printf("  %-22s %s\n", std::string(key).c_str(), plain_text(value).c_str());
+    }
+}
+
+/// The tokens of the hub that the configuration describes; nullopt: what is wrong was printed.
+std::optional<hub::TokenTable> read_tokens(const Config& config) {
+    Result<hub::TokenTable> table = load_tokens(config.node.data_dir);
+    if (!table) {
+        static_cast<void>(complain(table.error()));
+        return std::nullopt;
+    }
+    return *std::move(table);
+}
+
+}  // namespace
+
+int list_sensors() {
+    for (const sensors::DriverType& type : sensors::driver_types()) {
+        std::vector<sensors::Sample> samples;
+        const std::unique_ptr<sensors::Driver> driver = type.make({});
+        const Result<void> result = driver->sample(samples);
+        std::printf("%s: %s\n", std::string(type.name).c_str(), std::string(type.summary).c_str());
+        for (const sensors::Sample& sample : samples) {
+            std::string value;
+            telemetry::append_json(value, sample.value);
+            std::printf("  %-44s %s %s\n", sample.channel.name.c_str(), value.c_str(),
+                        sample.channel.unit.c_str());
+        }
+        if (!result) {
+            std::printf("  (%s)\n", result.error().message.c_str());
+        } else if (samples.empty()) {
+            std::printf("  (none here)\n");
+        }
+    }
+    std::printf(
+        "lines: readings as JSON, one a line, from a file, a FIFO or standard input (configuration "
+        "only)\n");
+    return 0;
+}
+
+int status(const std::filesystem::path& config_file, bool as_json) {
+    const std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    const Result<std::string> text = ask_status(config->node.data_dir);
+    if (!text) {
+        return complain(text.error());
+    }
+    if (as_json) {
+        std::fputs(text->c_str(), stdout);
+        return 0;
+    }
+    boost::system::error_code error;
+    const json::value parsed = json::parse(*text, error);
+    if (error || !parsed.is_object()) {
+        return complain({ErrorCode::invalid, "the node's answer is no JSON object"});
+    }
+    for (const auto& [name, section] : parsed.get_object()) {
+        if (section.is_object()) {
+            print_section(name, section.get_object());
+        } else if (section.is_array()) {
+            for (const json::value& entry : section.get_array()) {
+                print_section(name, entry.get_object());
+            }
+        }
+    }
+    return 0;
+}
+
+int token_create(const std::filesystem::path& config_file, const std::string& device, bool relay) {
+    const std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    if (!is_node_id(device)) {
+        return complain(
+            {ErrorCode::invalid,
+             "\"" + device + "\" is no node.id: 1 to 64 letters, digits, '.', '_' and '-' are"});
+    }
+    std::optional<hub::TokenTable> table = read_tokens(*config);
+    if (!table) {
+        return kFailed;
+    }
+    std::error_code ignored;
+    std::filesystem::create_directories(config->node.data_dir, ignored);
+    system::SystemEntropy entropy;
+    const std::string token = table->create(device, relay, system::wall_now(), entropy);
+    if (const Result<void> saved = save_tokens(config->node.data_dir, *table); !saved) {
+        return complain(saved.error());
+    }
+    std::cout << token << '\n';
+    std::cerr << "Shown this once: put it into the file that uplink.token_file of " << device
+              << " names.\n";
+    return 0;
+}
+
+int token_list(const std::filesystem::path& config_file) {
+    const std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    const std::optional<hub::TokenTable> table = read_tokens(*config);
+    if (!table) {
+        return kFailed;
+    }
+    for (const hub::Token& token : table->tokens()) {
+        std::printf("%-32s %-7s created %s\n", token.device.c_str(),
+                    token.relay ? "relay" : "device", format_time(token.created).c_str());
+    }
+    return 0;
+}
+
+int token_revoke(const std::filesystem::path& config_file, const std::string& device) {
+    const std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    std::optional<hub::TokenTable> table = read_tokens(*config);
+    if (!table) {
+        return kFailed;
+    }
+    const std::size_t count = table->revoke(device);
+    if (count == 0) {
+        return complain({ErrorCode::not_found, "device " + device + " has no token here"});
+    }
+    if (const Result<void> saved = save_tokens(config->node.data_dir, *table); !saved) {
+        return complain(saved.error());
+    }
+    std::cout << count << " token(s) of " << device << " revoked\n";
+    return 0;
+}
+
+}  // namespace holdfast::app

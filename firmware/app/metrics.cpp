@@ -1,0 +1,260 @@
+#include "firmware/app/metrics.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "firmware/app/node.h"
+#include "firmware/app/sensor_scheduler.h"
+#include "firmware/app/server.h"
+#include "firmware/app/uplink_driver.h"
+#include "firmware/base/text.h"
+#include "firmware/telemetry/json.h"
+
+namespace holdfast::app {
+
+namespace {
+
+/// One metric family after the other; label values escaped as the format demands.
+class Metrics {
+public:
+    Metrics& family(const char* name, const char* type, const char* help) {
+        name_ = name;
+        out_ += std::string("# HELP ") + name + ' ' + help + "\n# TYPE " + name + ' ' + type + '\n';
+        return *this;
+    }
+    Metrics& value(double number) { return line("", number); }
+    Metrics& value(const char* label, std::string_view text, double number) {
+        std::string labels = std::string("{") + label + "=\"";
+        for (const char c : text) {
+            labels += c == '\n'               ? "\\n"
+                      : c == '"' || c == '\\' ? std::string{'\\', c}
+                                              : std::string{c};
+        }
+        return line(labels + "\"}", number);
+    }
+    [[nodiscard]] std::string end() { return std::move(out_); }
+
+private:
+    Metrics& line(const std::string& labels, double number) {
+        out_ += name_ + labels + ' ';
+        telemetry::append_json(out_, static_cast<std::int64_t>(number) == number
+                                         ? telemetry::Value(static_cast<std::int64_t>(number))
+                                         : telemetry::Value(number));
+        out_ += '\n';
+        return *this;
+    }
+    std::string out_;
+    std::string name_;
+};
+
+double seconds(Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+const char* to_string(uplink::Uplink::State state) {
+    switch (state) {
+        case uplink::Uplink::State::waiting:
+            return "waiting";
+        case uplink::Uplink::State::connecting:
+            return "connecting";
+        case uplink::Uplink::State::greeting:
+            return "greeting";
+        case uplink::Uplink::State::live:
+            return "live";
+    }
+    return "";
+}
+
+void device_metrics(Metrics& metrics, const hub::Fleet& fleet) {
+    const auto online =
+        std::ranges::count_if(fleet, [](const auto& device) { return device.second.online; });
+    metrics.family("holdfast_devices", "gauge", "Devices known.")
+        .value(static_cast<double>(fleet.size()));
+    metrics.family("holdfast_devices_online", "gauge", "Devices with a line.")
+        .value(static_cast<double>(online));
+    metrics.family("holdfast_device_online", "gauge", "Whether the device has a line.");
+    for (const auto& [id, device] : fleet) {
+        metrics.value("device", id, device.online ? 1 : 0);
+    }
+    metrics.family("holdfast_device_readings_total", "counter",
+                   "Readings taken from the device since this node started.");
+    for (const auto& [id, device] : fleet) {
+        metrics.value("device", id, static_cast<double>(device.readings));
+    }
+    metrics.family("holdfast_device_gaps_total", "counter",
+                   "Gap records taken from the device since this node started.");
+    for (const auto& [id, device] : fleet) {
+        metrics.value("device", id, static_cast<double>(device.gaps));
+    }
+    metrics.family("holdfast_device_last_seen_timestamp_seconds", "gauge",
+                   "When the device was last heard.");
+    for (const auto& [id, device] : fleet) {
+        if (device.last_seen) {
+            metrics.value("device", id, seconds(device.last_seen->time_since_epoch()));
+        }
+    }
+}
+
+void uplink_metrics(Metrics& metrics, const Node& node, const journal::Journal& journal) {
+    const uplink::Uplink& engine = node.uplink()->engine();
+    metrics.family("holdfast_uplink_connected", "gauge", "Whether the line to the hub is live.")
+        .value(engine.state() == uplink::Uplink::State::live ? 1 : 0);
+    metrics
+        .family("holdfast_uplink_reconnects_total", "counter",
+                "Lines that ended after they had been live.")
+        .value(static_cast<double>(engine.reconnects()));
+    metrics.family("holdfast_uplink_in_flight_bytes", "gauge", "Sent and not yet acknowledged.")
+        .value(static_cast<double>(engine.in_flight_bytes()));
+    metrics
+        .family("holdfast_uplink_backlog_readings", "gauge",
+                "Readings not yet acknowledged by the hub.")
+        .value(static_cast<double>(journal.backlog()));
+    if (engine.round_trip()) {
+        metrics
+            .family("holdfast_uplink_round_trip_seconds", "gauge",
+                    "From a record or ping to its answer.")
+            .value(seconds(*engine.round_trip()));
+    }
+}
+
+/// JSON, built as text: keys are literals, what does not apply is absent.
+class Json {
+public:
+    Json& text(const char* key, std::string_view value) {
+        telemetry::append_json_string(next(key), value);
+        return *this;
+    }
+    Json& number(const char* key, std::uint64_t value) {
+        next(key) += std::to_string(value);
+        return *this;
+    }
+    Json& real(const char* key, double value) {
+        telemetry::append_json(next(key), telemetry::Value(value));
+        return *this;
+    }
+    Json& raw(const char* key, std::string_view json) {
+        next(key) += json;
+        return *this;
+    }
+    [[nodiscard]] std::string end() const { return out_ + '}'; }
+
+private:
+    std::string& next(const char* key) {
+        out_ += out_.size() > 1 ? ",\"" : "\"";
+        return (out_ += key) += "\":";
+    }
+    std::string out_ = "{";
+};
+
+std::string uplink_status(const Node& node) {
+    const uplink::Uplink& engine = node.uplink()->engine();
+    const Now now = system::now();
+    Json json;
+    json.text("state", to_string(engine.state()))
+        .text("url", node.uplink()->url())
+        .text("path", "direct");
+    json.text("since", format_time(now.wall - (now.monotonic - engine.since())));
+    if (engine.round_trip()) {
+        json.real("rtt_ms", seconds(*engine.round_trip()) * 1000);
+    }
+    json.real("heartbeat_interval_s", seconds(node.config().uplink->heartbeat));
+    json.number("reconnects", engine.reconnects())
+        .number("in_flight_bytes", engine.in_flight_bytes());
+    if (!engine.last_error().empty()) {
+        json.text("last_error", engine.last_error());
+    }
+    return json.end();
+}
+
+std::string sensors_status(const Node& node) {
+    std::string list = "[";
+    for (const SensorScheduler::State& sensor : node.sensors()->states()) {
+        Json json;
+        json.text("driver", sensor.driver).number("channels", sensor.channels);
+        if (sensor.last_time) {
+            json.text("last_time", format_time(*sensor.last_time));
+        }
+        if (!sensor.last_error.empty()) {
+            json.text("last_error", sensor.last_error);
+        }
+        list += (list.size() > 1 ? "," : "") + json.end();
+    }
+    return list + "]";
+}
+
+}  // namespace
+
+std::string metrics_text(Node& node) {
+    const journal::Journal& journal = node.journal();
+    Metrics metrics;
+    metrics.family("holdfast_info", "gauge", "What runs here.").value("version", kVersion, 1);
+    metrics.family("holdfast_uptime_seconds", "gauge", "Since the start of the program.")
+        .value(seconds(system::monotonic_now() - node.started()));
+    metrics.family("holdfast_journal_bytes", "gauge", "Of the journal file that are in use.")
+        .value(static_cast<double>(journal.used_bytes()));
+    metrics.family("holdfast_journal_limit_bytes", "gauge", "journal.max_size.")
+        .value(static_cast<double>(node.config().journal.max_size_bytes));
+    metrics.family("holdfast_journal_memory_bytes", "gauge", "Of readings held in memory.")
+        .value(static_cast<double>(journal.memory_used_bytes()));
+    metrics
+        .family("holdfast_journal_dropped_readings_total", "counter",
+                "Readings evicted or refused since the start.")
+        .value(static_cast<double>(journal.dropped()));
+    metrics.family("holdfast_storage_failing", "gauge", "Whether the last write failed.")
+        .value(journal.storage_error() == nullptr ? 0 : 1);
+    metrics
+        .family("holdfast_own_readings_total", "counter",
+                "Readings of this node itself since the start.")
+        .value(static_cast<double>(journal.own_next_seq() - 1));
+    if (node.server() != nullptr) {
+        metrics.family("holdfast_connections", "gauge", "Connections of the listener.")
+            .value(static_cast<double>(node.server()->connections()));
+        device_metrics(metrics, node.fleet());
+    }
+    if (node.uplink() != nullptr) {
+        uplink_metrics(metrics, node, journal);
+    }
+    return metrics.end();
+}
+
+std::string status_json(Node& node, const StoredFacts& stored) {
+    const journal::Journal& journal = node.journal();
+    Json about;
+    about.text("id", node.config().node.id)
+        .text("version", kVersion)
+        .real("uptime_s", seconds(system::monotonic_now() - node.started()));
+    Json kept;
+    kept.number("readings", stored.readings)
+        .number("bytes", journal.used_bytes())
+        .number("limit_bytes", node.config().journal.max_size_bytes);
+    if (stored.oldest_time_us) {
+        kept.text("oldest_time",
+                  format_time(WallTime(std::chrono::microseconds(*stored.oldest_time_us))));
+    }
+    if (node.uplink() != nullptr) {
+        kept.number("backlog", journal.backlog());
+        if (const std::uint64_t through = node.uplink()->engine().own_acknowledged_through();
+            through > 0) {
+            kept.number("acknowledged_through", through);
+        }
+    }
+    kept.number("dropped", journal.dropped());
+    if (const Error* error = journal.storage_error()) {
+        kept.text("last_error", error->message);
+    }
+    Json status;
+    status.raw("node", about.end());
+    if (node.uplink() != nullptr) {
+        status.raw("uplink", uplink_status(node));
+    }
+    status.raw("journal", kept.end()).raw("sensors", sensors_status(node));
+    if (node.server() != nullptr) {
+        status.raw("listen", Json()
+                                 .text("address", node.server()->address())
+                                 .number("connections", node.server()->connections())
+                                 .end());
+    }
+    return status.end();
+}
+
+}  // namespace holdfast::app

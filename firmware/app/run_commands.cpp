@@ -1,0 +1,222 @@
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "firmware/app/commands.h"
+#include "firmware/app/node.h"
+#include "firmware/app/server.h"
+#include "firmware/app/token_file.h"
+#include "platform/sensors/driver.h"
+#include "platform/system/log.h"
+#include "platform/system/systemd.h"
+
+namespace holdfast::app {
+
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kFailed = 1;
+constexpr int kBadConfiguration = 2;
+
+/// Keeps nodes running until SIGTERM or SIGINT, then ends them in order.
+class Runner {
+public:
+    explicit Runner(asio::io_context& io) : io_(io), signals_(io, SIGTERM, SIGINT), watchdog_(io) {}
+
+    void add(std::unique_ptr<Node> node) { nodes_.push_back(std::move(node)); }
+
+    int run() {
+        signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+            if (!error) {
+                stop(signal);
+            }
+        });
+        system::notify("READY=1");
+        if (const std::optional<Duration> interval = system::watchdog_interval()) {
+            feed_watchdog(*interval / 2);
+        }
+        io_.run();
+        return 0;
+    }
+
+private:
+    void stop(int signal) {
+        log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+        system::notify("STOPPING=1");
+        still_running_ = nodes_.size();
+        for (const std::unique_ptr<Node>& node : nodes_) {
+            node->stop([this] {
+                if (--still_running_ == 0) {
+                    nodes_.clear();
+                    io_.stop();
+                }
+            });
+        }
+    }
+
+    /// Through the storage thread: what is reported alive is both threads.
+    void feed_watchdog(Duration interval) {
+        watchdog_.expires_after(interval);
+        watchdog_.async_wait([this, interval](const boost::system::error_code& error) {
+            if (error || nodes_.empty()) {
+                return;
+            }
+            nodes_.front()->storage().run([](journal::Store&) { return true; },
+                                          [](bool) { system::notify("WATCHDOG=1"); });
+            feed_watchdog(interval);
+        });
+    }
+
+    asio::io_context& io_;
+    asio::signal_set signals_;
+    asio::steady_timer watchdog_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::size_t still_running_ = 0;
+};
+
+/// nullopt: what is wrong was printed.
+std::optional<Config> read_config(const std::filesystem::path& file) {
+    Result<Config> config = load_config(file);
+    if (!config) {
+        std::cerr << config.error().message << '\n';
+        return std::nullopt;
+    }
+    log::set_level(std::string_view(config->log.level));
+    return *std::move(config);
+}
+
+int complain(const Error& error) {
+    log::error(error.message);
+    return kFailed;
+}
+
+std::string host_name() {
+    char name[65] = {};
+    if (::gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') {
+        return "this-machine";
+    }
+    std::string id(name);
+    for (char& c : id) {
+        const bool allowed = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                             (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
+        c = allowed ? c : '-';
+    }
+    return id;
+}
+
+std::vector<Config::Sensor> sensors_of_this_machine() {
+    std::vector<Config::Sensor> found;
+    for (const sensors::DriverType& type : sensors::driver_types()) {
+        std::vector<sensors::Sample> samples;
+        const Result<void> ignored = type.make({})->sample(samples);
+        static_cast<void>(ignored);
+        if (!samples.empty()) {
+            Config::Sensor sensor;
+            sensor.driver = type.name;
+            found.push_back(sensor);
+        }
+    }
+    return found;
+}
+
+/// The demonstration's gateway gets a token of the demonstration's hub, as a person would do it by
+/// hand.
+Result<void> write_token(const std::filesystem::path& hub_dir, const std::filesystem::path& file,
+                         const std::string& device) {
+    std::error_code error;
+    std::filesystem::create_directories(hub_dir, error);
+    Result<hub::TokenTable> table = load_tokens(hub_dir);
+    if (!table) {
+        return std::unexpected(table.error());
+    }
+    system::SystemEntropy entropy;
+    table->revoke(device);
+    const std::string token = table->create(device, false, system::wall_now(), entropy);
+    if (Result<void> saved = save_tokens(hub_dir, *table); !saved) {
+        return saved;
+    }
+    std::ofstream out(file);
+    std::filesystem::permissions(
+        file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+    if (!(out << token << '\n')) {
+        return fail(ErrorCode::io, file.string() + " cannot be written");
+    }
+    return {};
+}
+
+}  // namespace
+
+int run(const std::filesystem::path& config_file) {
+    std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    asio::io_context io(1);
+    log::info(std::string(kSoftware) + ": node " + config->node.id);
+    Result<std::unique_ptr<Node>> node = Node::start(io, *std::move(config));
+    if (!node) {
+        return complain(node.error());
+    }
+    Runner runner(io);
+    runner.add(*std::move(node));
+    return runner.run();
+}
+
+int check(const std::filesystem::path& config_file) {
+    const std::optional<Config> config = read_config(config_file);
+    if (!config) {
+        return kBadConfiguration;
+    }
+    std::cout << config_file.string() << ": well. Node " << config->node.id
+              << (config->uplink ? " sends to " + config->uplink->url
+                                 : " has no uplink: it is a hub")
+              << (config->listen ? ", listens on " + config->listen->address : "") << ", has "
+              << config->sensors.size() << " sensor(s).\n";
+    return 0;
+}
+
+int demo(const std::string& address, const std::filesystem::path& directory) {
+    asio::io_context io(1);
+    Runner runner(io);
+    Config hub;
+    hub.node.id = "demo-hub";
+    hub.node.data_dir = directory / "hub";
+    hub.listen.emplace().address = address;
+    Config gateway;
+    gateway.node.id = host_name();
+    gateway.node.data_dir = directory / "gateway";
+    gateway.uplink.emplace().token_file = directory / "token";
+    gateway.sensors = sensors_of_this_machine();
+    if (const Result<void> token =
+            write_token(hub.node.data_dir, gateway.uplink->token_file, gateway.node.id);
+        !token) {
+        return complain(token.error());
+    }
+    Result<std::unique_ptr<Node>> hub_node = Node::start(io, std::move(hub));
+    if (!hub_node) {
+        return complain(hub_node.error());
+    }
+    const std::string listening = (*hub_node)->server()->address();
+    gateway.uplink->url = "ws://" + listening + "/v1/uplink";
+    Result<std::unique_ptr<Node>> gateway_node = Node::start(io, std::move(gateway));
+    if (!gateway_node) {
+        return complain(gateway_node.error());
+    }
+    runner.add(*std::move(gateway_node));
+    runner.add(*std::move(hub_node));
+    log::info("demo: open http://" + listening +
+              " in a browser; Ctrl-C ends it; the readings stay in " + directory.string());
+    return runner.run();
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,230 @@
+#include "firmware/app/server.h"
+
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/post.hpp>
+
+#include "firmware/app/node.h"
+#include "firmware/app/session.h"
+#include "firmware/app/token_file.h"
+#include "platform/system/log.h"
+
+namespace holdfast::app {
+
+namespace {
+
+constexpr Duration kRetryAfterStop = std::chrono::seconds(1);
+/// A device whose other line is the one that stays must not come back at once, or two devices with
+/// one id would chase each other.
+constexpr Duration kRetryAfterSuperseded = std::chrono::seconds(30);
+constexpr Duration kLogInterval = std::chrono::seconds(1);
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& config) {
+    auto server = std::unique_ptr<Server>(new Server(node, config));
+    net::ListenOptions options;
+    options.address = config.address;
+    options.max_connections = static_cast<std::size_t>(config.max_connections);
+    options.tls_timeout = config.handshake_timeout;
+    if (!config.tls_cert.empty()) {
+        net::ServerTlsOptions tls;
+        tls.cert_file = config.tls_cert;
+        tls.key_file = config.tls_key;
+        tls.client_ca_file = config.client_ca;
+        Result<std::shared_ptr<net::TlsContext>> context = net::TlsContext::server(tls);
+        if (!context) {
+            return std::unexpected(std::move(context).error().context("listen"));
+        }
+        options.tls = *std::move(context);
+    }
+    const Result<hub::TokenTable> tokens = load_tokens(node.config().node.data_dir);
+    if (!tokens) {
+        return std::unexpected(tokens.error());
+    }
+    Server* self = server.get();
+    Result<std::unique_ptr<net::Listener>> listener = net::Listener::open(
+        node.io(), std::move(options),
+        [self](std::unique_ptr<net::Stream> stream) { self->accepted(std::move(stream)); },
+        [self](const std::string& peer, const Error& error) {
+            self->log_turned_away(peer + ": " + error.message);
+        });
+    if (!listener) {
+        return std::unexpected(std::move(listener).error().context("listen"));
+    }
+    server->listener_ = *std::move(listener);
+    return server;
+}
+
+Server::Server(Node& node, Config::Listen config) : node_(node), config_(std::move(config)) {}
+
+Server::~Server() = default;
+
+void Server::accepted(std::unique_ptr<net::Stream> stream) {
+    auto session = std::make_unique<Session>(*this, std::move(stream));
+    Session* key = session.get();
+    sessions_.emplace(key, std::move(session));
+    key->start();
+}
+
+void Server::admitted(Session& session, const std::string& device) {
+    Session*& newest = lines_[device];
+    Session* const older = std::exchange(newest, &session);
+    if (older != nullptr && older != &session) {
+        log::warning("hub: device " + device + " came from " +
+                     session.endpoint()->line()->admission().address + " while its line from " +
+                     older->endpoint()->line()->admission().address +
+                     " was up: the newer stays. Do two devices share one id?");
+        older->goodbye("a newer line with this device id has come from " +
+                           session.endpoint()->line()->admission().address,
+                       kRetryAfterSuperseded, true);
+    } else {
+        log::info("hub: device " + device + " is here, from " +
+                  session.endpoint()->line()->admission().address);
+    }
+}
+
+/// Destroyed after the event, since the session itself is calling.
+void Server::ended(Session& session) {
+    const auto found = sessions_.find(&session);
+    if (found == sessions_.end()) {
+        return;
+    }
+    if (session.endpoint() != nullptr && session.endpoint()->line() != nullptr) {
+        const std::string& device = session.endpoint()->line()->admission().device;
+        const auto line = lines_.find(device);
+        if (line != lines_.end() && line->second == &session) {
+            lines_.erase(line);
+            log::info("hub: device " + device + " is gone");
+        }
+    }
+    std::shared_ptr<Session> last = std::move(found->second);
+    sessions_.erase(found);
+    boost::asio::post(node_.io(), [last] {});
+}
+
+void Server::journal_moved() {
+    broadcast();
+    std::vector<Session*> sessions;
+    for (const auto& [session, owned] : sessions_) {
+        if (session->endpoint() != nullptr && session->endpoint()->gives_readings()) {
+            sessions.push_back(session);
+        }
+    }
+    const bool goes_on =
+        held_back_ && node_.journal().room() > node_.config().journal.memory_bytes / 4;
+    for (Session* session : sessions) {
+        if (sessions_.contains(session)) {
+            session->journal_moved();
+        }
+        if (goes_on && sessions_.contains(session)) {
+            session->go_on();
+        }
+    }
+    held_back_ = held_back_ && !goes_on;
+}
+
+Instant Server::turn(Now now) {
+    if (lines_.empty()) {
+        return kNever;
+    }
+    check_tokens(now.monotonic);
+    return next_token_check_;
+}
+
+void Server::broadcast() {
+    for (const hub::LiveFeed::Text& text : node_.live().take(node_.journal().durable_before())) {
+        const SharedBytes frame =
+            websocket::encode_shared(websocket::Opcode::text, as_bytes(text.json));
+        std::vector<Session*> listeners;
+        for (const auto& [session, owned] : sessions_) {
+            const std::optional<std::string> device =
+                session->endpoint() == nullptr ? std::nullopt : session->endpoint()->listens_to();
+            if (device && (device->empty() || *device == text.device)) {
+                listeners.push_back(session);
+            }
+        }
+        for (Session* listener : listeners) {
+            listener->send_shared(frame);
+        }
+    }
+}
+
+void Server::hold_back() {
+    if (std::exchange(held_back_, true)) {
+        return;
+    }
+    for (const auto& [session, owned] : sessions_) {
+        session->hold_back();
+    }
+}
+
+// ---- Tokens
+
+const hub::TokenTable& Server::tokens() {
+    std::error_code error;
+    const auto time =
+        std::filesystem::last_write_time(token_file(node_.config().node.data_dir), error);
+    if (!tokens_read_ || (!error && time != tokens_time_)) {
+        Result<hub::TokenTable> read = load_tokens(node_.config().node.data_dir);
+        if (read) {
+            tokens_ = *std::move(read);
+            tokens_time_ = time;
+            tokens_read_ = true;
+        } else {
+            log::error("hub: " + read.error().message + "; the tokens known before stay in force");
+        }
+    }
+    return tokens_;
+}
+
+/// A line whose device has no token any more ends: it was revoked.
+void Server::check_tokens(Instant now) {
+    if (now < next_token_check_) {
+        return;
+    }
+    next_token_check_ = now + kTokenCheckInterval;
+    std::set<std::string_view> devices;
+    for (const hub::Token& token : tokens().tokens()) {
+        devices.insert(token.device);
+    }
+    std::vector<Session*> revoked;
+    for (const auto& [device, session] : lines_) {
+        if (session->by_token() && !devices.contains(device)) {
+            revoked.push_back(session);
+        }
+    }
+    for (Session* session : revoked) {
+        session->goodbye("the device's token was revoked", kRetryAfterSuperseded, false);
+    }
+}
+
+// ---- The rest
+
+void Server::log_turned_away(const std::string& what) {
+    const Instant now = system::monotonic_now();
+    if (now < next_log_) {
+        ++not_logged_;
+        return;
+    }
+    next_log_ = now + kLogInterval;
+    const std::uint64_t others = std::exchange(not_logged_, 0);
+    log::warning(
+        "listen: " + what +
+        (others > 0 ? " (and " + std::to_string(others) + " more like it were not logged)" : ""));
+}
+
+void Server::stop() {
+    std::vector<Session*> sessions;
+    for (const auto& [session, owned] : sessions_) {
+        sessions.push_back(session);
+    }
+    for (Session* session : sessions) {
+        session->goodbye("this hub stops", kRetryAfterStop, false);
+    }
+}
+
+}  // namespace holdfast::app

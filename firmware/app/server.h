@@ -1,0 +1,76 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "firmware/app/config.h"
+#include "firmware/hub/tokens.h"
+#include "platform/net/listener.h"
+
+namespace holdfast::app {
+
+class Node;
+class Session;
+
+/// The listener and everything that is connected to it. Keeps who may connect, and tells sessions
+/// when the journal has moved on.
+class Server {
+public:
+    /// Errors: refused (port taken), invalid, not_found (certificates); corrupt token file:
+    /// invalid.
+    [[nodiscard]] static Result<std::unique_ptr<Server>> open(Node& node,
+                                                              const Config::Listen& config);
+    ~Server();
+
+    /// The journal's `durable_before`, or its room, may have moved.
+    void journal_moved();
+    /// Does what is due; part of the node's turn. Returns when it wants to be called again at the
+    /// latest.
+    [[nodiscard]] Instant turn(Now now);
+    /// Says goodbye to all, closes the listener; sessions end within a second.
+    void stop();
+
+    [[nodiscard]] std::string address() const { return listener_->address(); }
+    [[nodiscard]] std::size_t connections() const { return listener_->connections(); }
+    [[nodiscard]] const Config::Listen& config() const { return config_; }
+
+    // ---- For sessions
+
+    [[nodiscard]] Node& node() { return node_; }
+    /// Looks at the token file again if it has changed.
+    [[nodiscard]] const hub::TokenTable& tokens();
+    /// The session's line is the newest of its device: an older one gets a Goodbye.
+    void admitted(Session& session, const std::string& device);
+    /// Called at the end of an event in which the session ended; it is destroyed soon.
+    void ended(Session& session);
+    /// Memory is full: nobody who sends readings is read from until there is room.
+    void hold_back();
+    /// A line in the log about a peer that was turned away; at most one a second, the others are
+    /// counted.
+    void log_turned_away(const std::string& what);
+
+private:
+    Server(Node& node, Config::Listen config);
+    void accepted(std::unique_ptr<net::Stream> stream);
+    void check_tokens(Instant now);
+    void broadcast();
+
+    Node& node_;
+    Config::Listen config_;
+    std::unique_ptr<net::Listener> listener_;
+    std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;
+    std::map<std::string, Session*> lines_;  ///< the live line of each device
+    bool held_back_ = false;
+    hub::TokenTable tokens_;
+    std::filesystem::file_time_type tokens_time_{};
+    bool tokens_read_ = false;
+    static constexpr Duration kTokenCheckInterval = std::chrono::seconds(1);
+    Instant next_token_check_{};
+    Instant next_log_{};
+    std::uint64_t not_logged_ = 0;
+};
+
+}  // namespace holdfast::app

@@ -1,0 +1,371 @@
+#include "firmware/app/session.h"
+
+#include <utility>
+
+#include "firmware/app/http_api.h"
+#include "firmware/app/node.h"
+#include "firmware/app/server.h"
+#include "firmware/websocket/handshake.h"
+#include "platform/system/log.h"
+
+namespace holdfast::app {
+
+namespace {
+
+constexpr Duration kFarewell = std::chrono::seconds(1);
+/// What may wait for a live reader before it counts as too slow.
+constexpr std::size_t kLiveBacklogBytes = 1u << 20;
+/// Requests that a client sends ahead while one is being answered.
+constexpr std::size_t kPipelinedBytes = 64u << 10;
+constexpr std::uint64_t kLineMessageBytes = 9u << 20;
+
+std::string bearer_token(const http::Request& request) {
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string_view value = request.header("Authorization");
+    const bool bearer = value.size() > kScheme.size() && value.starts_with(kScheme);
+    return bearer ? std::string(value.substr(kScheme.size())) : "";
+}
+
+}  // namespace
+
+Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
+    : server_(server), stream_(std::move(stream)), reader_(std::in_place) {}
+
+Session::~Session() {
+    *alive_ = false;
+}
+
+void Session::start() {
+    stream_->start(*this);
+    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().handshake_timeout);
+}
+
+// ---- Receiving
+
+void Session::on_bytes(std::span<std::byte> bytes) {
+    heard_ = true;
+    if (!socket_) {
+        receive_http(bytes);
+    }
+    if (socket_ && !ending_) {
+        receive_socket(bytes);
+    }
+    server_.node().poke();
+}
+
+void Session::receive_http(std::span<std::byte>& bytes) {
+    while (!bytes.empty() && !socket_ && !ending_) {
+        if (answering_) {
+            append(unread_, bytes);
+            bytes = {};
+            if (unread_.size() > kPipelinedBytes) {
+                stream_->pause();
+            }
+            return;
+        }
+        ByteView unread = bytes;
+        const Result<std::optional<http::Request>> request = reader_->next(unread);
+        bytes = bytes.last(unread.size());
+        if (!request) {
+            const bool large = request.error().code == ErrorCode::too_large;
+            const bool head = request.error().message.find("head") != std::string::npos;
+            refuse(large ? (head ? 431 : 413) : 400, request.error().message);
+            return;
+        }
+        if (*request) {
+            handle(**request);
+        }
+    }
+}
+
+void Session::handle(const http::Request& request) {
+    const Result<http::Target> target = http::parse_target(request.target);
+    if (!target) {
+        refuse(400, target.error().message);
+        return;
+    }
+    if (websocket::wants_websocket(request)) {
+        upgrade(request, *target);
+        return;
+    }
+    const bool head_only = request.method == "HEAD";
+    const bool keep_alive = request.keep_alive;
+    answering_ = true;
+    answer(server_.node(), request, *target,
+           [this, alive = alive_, head_only, keep_alive](http::Response response) {
+               if (*alive) {
+                   response.keep_alive = keep_alive;
+                   respond(std::move(response), head_only);
+               }
+           });
+}
+
+void Session::respond(http::Response response, bool head_only) {
+    answering_ = false;
+    stream_->send(as_bytes(to_wire(response, head_only)));
+    if (!response.keep_alive) {
+        end();
+        return;
+    }
+    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout);
+    if (!unread_.empty()) {
+        Bytes unread = std::exchange(unread_, {});
+        std::span<std::byte> bytes(unread);
+        stream_->resume();
+        receive_http(bytes);
+        if (socket_ && !ending_) {
+            receive_socket(bytes);
+        }
+    }
+}
+
+void Session::refuse(int status, const std::string& why) {
+    http::Response response;
+    response.status = status;
+    response.keep_alive = false;
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = why + "\n";
+    respond(std::move(response), false);
+}
+
+// ---- WebSocket
+
+void Session::upgrade(const http::Request& request, const http::Target& target) {
+    const bool is_line = target.path == "/v1/uplink";
+    websocket::ServerPolicy policy;
+    policy.allowed_origins = server_.config().allowed_origins;
+    if (is_line) {
+        policy.protocols = {"holdfast.v1"};
+        policy.protocol_required = true;
+    }
+    websocket::ServerAnswer answered = websocket::answer(request, policy);
+    if (!answered.accepted) {
+        server_.log_turned_away(stream_->peer() + " asked for " + target.path + ": " +
+                                std::to_string(answered.response.status) + " " +
+                                answered.response.body);
+        answered.response.keep_alive = false;
+        respond(std::move(answered.response), false);
+        return;
+    }
+    std::unique_ptr<Endpoint> endpoint = admit(request, target);
+    if (!endpoint) {
+        return;
+    }
+    stream_->send(as_bytes(to_wire(answered.response)));
+    reader_.reset();
+    endpoint_ = std::move(endpoint);
+    websocket::Limits limits;
+    limits.message_size_bytes = is_line ? kLineMessageBytes : server_.config().max_message_bytes;
+    socket_.emplace(websocket::Role::server, limits, nullptr);
+    heard_ = true;
+    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout / 2);
+    send_due();
+}
+
+/// Who may come in, and as what; null after a refusal was sent.
+std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const http::Target& target) {
+    Node& node = server_.node();
+    if (target.path == "/v1/push") {
+        return make_push(node, target.parameter("source").value_or(""));
+    }
+    if (target.path == "/v1/live") {
+        return make_live(node, target.parameter("device").value_or(""));
+    }
+    if (target.path != "/v1/uplink") {
+        refuse(404, "there is no WebSocket at " + target.path);
+        return nullptr;
+    }
+    hub::Admission admission;
+    admission.address = stream_->peer();
+    admission.device = stream_->peer_certificate_name();
+    if (admission.device.empty()) {
+        const std::string presented = bearer_token(request);
+        const hub::Token* token = presented.empty() ? nullptr : server_.tokens().find(presented);
+        if (token == nullptr) {
+            const std::string why = presented.empty()
+                                        ? "no device token was presented"
+                                        : "the device token is not known here: wrong or revoked";
+            server_.log_turned_away(stream_->peer() + ": " + why);
+            http::Response response;
+            response.status = 401;
+            response.keep_alive = false;
+            response.headers.emplace_back("WWW-Authenticate", "Bearer");
+            response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+            response.body = why + "\n";
+            respond(std::move(response), false);
+            return nullptr;
+        }
+        admission.device = token->device;
+        admission.relay = token->relay;
+    }
+    return make_line(node, std::move(admission));
+}
+
+void Session::receive_socket(std::span<std::byte> bytes) {
+    using Kind = websocket::Event::Kind;
+    const Now now = system::now();
+    pinged_ = false;
+    Bytes out;
+    std::optional<Endpoint::Close> refused;
+    while (!refused && !ending_) {
+        const std::optional<websocket::Event> event = socket_->next(bytes, out);
+        if (!event) {
+            break;
+        }
+        if (event->kind == Kind::text || event->kind == Kind::binary) {
+            const bool greeted = endpoint_->line() != nullptr && endpoint_->line()->greeted();
+            const auto opcode =
+                event->kind == Kind::text ? websocket::Opcode::text : websocket::Opcode::binary;
+            refused = endpoint_->received(opcode, event->payload, now);
+            if (!refused && endpoint_->line() != nullptr && endpoint_->line()->greeted() &&
+                !greeted) {
+                server_.admitted(*this, endpoint_->line()->admission().device);
+            }
+        } else if (event->kind == Kind::close || event->kind == Kind::error) {
+            if (event->kind == Kind::error) {
+                server_.log_turned_away(stream_->peer() + " broke the WebSocket protocol: " +
+                                        std::string(event->reason));
+            }
+            stream_->send(out);
+            end();
+            return;
+        }
+    }
+    if (!out.empty()) {
+        stream_->send(out);
+    }
+    if (refused) {
+        server_.log_turned_away(stream_->peer() + ": " + refused->reason);
+        close(refused->code, refused->reason);
+        return;
+    }
+    send_due();
+    if (endpoint_->gives_readings() && server_.node().journal().room() == 0) {
+        server_.hold_back();
+    }
+}
+
+void Session::send_due() {
+    if (!socket_ || ending_) {
+        return;
+    }
+    Bytes out;
+    while (const std::optional<Endpoint::Message> message = endpoint_->next_message()) {
+        if (message->opcode == websocket::Opcode::text) {
+            socket_->send_text(as_text(message->payload), out);
+        } else {
+            socket_->send_binary(message->payload, out);
+        }
+    }
+    const bool farewell = endpoint_->line() != nullptr && endpoint_->line()->said_goodbye();
+    if (!out.empty()) {
+        stream_->send(out);
+    }
+    if (farewell) {
+        close(websocket::CloseCode::try_again_later, "");
+    }
+}
+
+void Session::send_shared(const SharedBytes& frame) {
+    if (!socket_ || ending_ || socket_->close_sent()) {
+        return;
+    }
+    if (stream_->unsent_bytes() > kLiveBacklogBytes) {
+        close(websocket::CloseCode::try_again_later,
+              "too slow: what waits for this reader exceeds 1 MiB");
+        return;
+    }
+    stream_->send(frame);
+}
+
+void Session::journal_moved() {
+    if (endpoint_ && !ending_) {
+        endpoint_->durable();
+        send_due();
+    }
+}
+
+void Session::hold_back() {
+    if (endpoint_ && endpoint_->gives_readings() && !ending_ && !std::exchange(held_back_, true)) {
+        stream_->pause();
+    }
+}
+
+void Session::go_on() {
+    if (std::exchange(held_back_, false) && !ending_) {
+        stream_->resume();
+    }
+}
+
+// ---- The end
+
+void Session::goodbye(const std::string& reason, Duration retry_after, bool superseded) {
+    if (endpoint_ && endpoint_->line() != nullptr) {
+        if (superseded) {
+            endpoint_->line()->superseded();
+        }
+        endpoint_->line()->goodbye(reason, retry_after);
+        send_due();
+    } else {
+        close(websocket::CloseCode::going_away, reason);
+    }
+}
+
+void Session::close(websocket::CloseCode code, const std::string& reason) {
+    if (ending_) {
+        return;
+    }
+    if (socket_) {
+        Bytes out;
+        socket_->close(code, reason, out);
+        stream_->send(out);
+    }
+    end();
+}
+
+/// Sends what waits, then closes; whatever the peer still says is not heard.
+void Session::end() {
+    if (!std::exchange(ending_, true)) {
+        if (held_back_) {
+            stream_->resume();
+        }
+        net::NetworkThread::cancel(*this);
+        stream_->shutdown(kFarewell);
+    }
+}
+
+void Session::on_closed(const Error&) {
+    ending_ = true;
+    net::NetworkThread::cancel(*this);
+    server_.ended(*this);
+    server_.node().poke();
+}
+
+/// Before the upgrade: no request came in time. After it: half of the idle time has passed.
+void Session::expired() {
+    if (!socket_) {
+        if (answering_) {
+            net::NetworkThread::of(server_.node().io())
+                .schedule(*this, server_.config().idle_timeout);
+        } else {
+            stream_->abort();
+            on_closed({ErrorCode::timeout, ""});
+        }
+        return;
+    }
+    if (!std::exchange(heard_, false) && !held_back_) {
+        if (pinged_) {
+            server_.log_turned_away(stream_->peer() + " has been silent for too long");
+            stream_->abort();
+            on_closed({ErrorCode::timeout, ""});
+            return;
+        }
+        pinged_ = true;
+        Bytes out;
+        socket_->send_ping({}, out);
+        stream_->send(out);
+    }
+    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout / 2);
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "firmware/app/endpoint.h"
+#include "firmware/http/message.h"
+#include "firmware/websocket/connection.h"
+#include "platform/net/network_thread.h"
+#include "platform/net/stream.h"
+
+namespace holdfast::app {
+
+class Server;
+
+/// One connection of the listener: HTTP requests one after the other, until one of them turns it
+/// into a WebSocket.
+class Session final : public net::StreamHandler, net::Timeout {
+public:
+    Session(Server& server, std::unique_ptr<net::Stream> stream);
+    ~Session() override;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    void start();
+    [[nodiscard]] const Endpoint* endpoint() const { return endpoint_.get(); }
+    [[nodiscard]] Endpoint* endpoint() { return endpoint_.get(); }
+
+    /// It was admitted by a token, not by a certificate.
+    [[nodiscard]] bool by_token() const { return stream_->peer_certificate_name().empty(); }
+
+    void journal_moved();
+    void hold_back();
+    void go_on();
+    /// A frame made once for all listeners. A reader that is too slow is dropped.
+    void send_shared(const SharedBytes& frame);
+    /// The line says Goodbye, and ends.
+    void goodbye(const std::string& reason, Duration retry_after, bool superseded);
+    /// Close frame, farewell, end.
+    void close(websocket::CloseCode code, const std::string& reason);
+
+private:
+    void on_bytes(std::span<std::byte> bytes) override;
+    void on_closed(const Error& error) override;
+    void expired() override;
+
+    void receive_http(std::span<std::byte>& bytes);
+    void receive_socket(std::span<std::byte> bytes);
+    void handle(const http::Request& request);
+    void respond(http::Response response, bool head_only);
+    void upgrade(const http::Request& request, const http::Target& target);
+    [[nodiscard]] std::unique_ptr<Endpoint> admit(const http::Request& request,
+                                                  const http::Target& target);
+    void refuse(int status, const std::string& why);
+    void send_due();
+    void end();
+
+    Server& server_;
+    std::unique_ptr<net::Stream> stream_;
+    std::optional<http::RequestReader> reader_;  ///< none after the upgrade
+    std::optional<websocket::Connection> socket_;
+    std::unique_ptr<Endpoint> endpoint_;
+    Bytes unread_;  ///< of requests that came while one is being answered
+    bool answering_ = false;
+    bool heard_ = false;
+    bool pinged_ = false;
+    bool held_back_ = false;
+    bool ending_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace holdfast::app

@@ -1,0 +1,100 @@
+#include "firmware/app/status_socket.h"
+
+#include <utility>
+
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
+#include "firmware/app/metrics.h"
+#include "firmware/app/node.h"
+
+namespace holdfast::app {
+
+namespace asio = boost::asio;
+
+std::filesystem::path status_socket_path(const std::filesystem::path& data_dir) {
+    return data_dir / "status.sock";
+}
+
+Result<std::unique_ptr<StatusSocket>> StatusSocket::open(Node& node) {
+    auto socket = std::unique_ptr<StatusSocket>(new StatusSocket(node));
+    // A node that was killed leaves its socket behind; the journal's lock already says that no
+    // other node runs here.
+    std::error_code ignored;
+    std::filesystem::remove(socket->path_, ignored);
+    boost::system::error_code error;
+    const Protocol::endpoint endpoint(socket->path_.string());
+    socket->acceptor_.open(endpoint.protocol(), error);
+    if (!error) {
+        socket->acceptor_.bind(endpoint, error);
+    }
+    if (!error) {
+        socket->acceptor_.listen(4, error);
+    }
+    if (error) {
+        return fail(ErrorCode::io,
+                    "status socket " + socket->path_.string() + ": " + error.message());
+    }
+    socket->accept();
+    return socket;
+}
+
+StatusSocket::StatusSocket(Node& node)
+    : node_(node), acceptor_(node.io()), path_(status_socket_path(node.config().node.data_dir)) {}
+
+StatusSocket::~StatusSocket() {
+    *alive_ = false;
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+}
+
+void StatusSocket::accept() {
+    acceptor_.async_accept(
+        [this, alive = alive_](const boost::system::error_code& error, Protocol::socket peer) {
+            if (!*alive || error == asio::error::operation_aborted) {
+                return;
+            }
+            if (!error) {
+                answer(std::make_shared<Protocol::socket>(std::move(peer)));
+            }
+            accept();
+        });
+}
+
+void StatusSocket::answer(std::shared_ptr<Protocol::socket> peer) {
+    node_.storage().run(
+        [](journal::Store& store) {
+            StoredFacts facts;
+            facts.readings = store.count_readings().value_or(0);
+            facts.oldest_time_us = store.oldest_time_us().value_or(std::nullopt);
+            return facts;
+        },
+        [this, alive = alive_, peer](const StoredFacts& facts) {
+            if (*alive) {
+                const auto text = std::make_shared<std::string>(status_json(node_, facts) + "\n");
+                asio::async_write(*peer, asio::buffer(*text),
+                                  [peer, text](const boost::system::error_code&, std::size_t) {});
+            }
+        });
+}
+
+Result<std::string> ask_status(const std::filesystem::path& data_dir) {
+    asio::io_context io;
+    asio::local::stream_protocol::socket socket(io);
+    boost::system::error_code error;
+    const std::filesystem::path path = status_socket_path(data_dir);
+    socket.connect(asio::local::stream_protocol::endpoint(path.string()), error);
+    if (error) {
+        return fail(ErrorCode::not_found, "no node answers at " + path.string() + " (" +
+                                              error.message() +
+                                              "): is it running, and is this its configuration?");
+    }
+    std::string text;
+    asio::read(socket, asio::dynamic_buffer(text), error);
+    if (text.empty()) {
+        return fail(ErrorCode::io, "the node at " + path.string() + " gave no answer");
+    }
+    return text;
+}
+
+}  // namespace holdfast::app

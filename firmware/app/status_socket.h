@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <boost/asio/local/stream_protocol.hpp>
+
+#include "firmware/base/error.h"
+
+namespace holdfast::app {
+
+class Node;
+
+[[nodiscard]] std::filesystem::path status_socket_path(const std::filesystem::path& data_dir);
+
+/// Whoever connects to data_dir/status.sock is given the node's status as one JSON object, and the
+/// connection is closed.
+class StatusSocket {
+public:
+    /// Errors: io.
+    [[nodiscard]] static Result<std::unique_ptr<StatusSocket>> open(Node& node);
+    ~StatusSocket();
+
+private:
+    using Protocol = boost::asio::local::stream_protocol;
+    explicit StatusSocket(Node& node);
+    void accept();
+    void answer(std::shared_ptr<Protocol::socket> peer);
+
+    Node& node_;
+    Protocol::acceptor acceptor_;
+    std::filesystem::path path_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// Asks the node that runs with this `data_dir`. Errors: not_found (none runs), io.
+[[nodiscard]] Result<std::string> ask_status(const std::filesystem::path& data_dir);
+
+}  // namespace holdfast::app
