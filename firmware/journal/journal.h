@@ -145,8 +145,8 @@ public:
     /// Channels 1, 2, 3 … of an origin's journal.
     [[nodiscard]] std::span<const telemetry::Channel> channels(const std::string& origin,
                                                                std::uint64_t journal) const;
-    /// Those of them that the hub may be told: our own only once they are durable, for a crash would
-    /// give their numbers to others.
+    /// Those of them that the hub may be told: our own only once they are durable, for a crash
+    /// would give their numbers to others.
     [[nodiscard]] std::span<const telemetry::Channel> declarable_channels(
         const std::string& origin, std::uint64_t journal) const;
     [[nodiscard]] std::uint64_t used_bytes() const { return used_bytes_; }
