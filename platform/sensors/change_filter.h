@@ -8,8 +8,9 @@
 
 namespace holdfast::sensors {
 
-/// `on_change`: keeps a sample only if its value differs from the one last kept for its channel by more than `dead_band` (numbers), or at
-/// all (bool, string, bytes). A change of type, and NaN to number or back, is a change.
+/// `on_change`: keeps a sample only if its value differs from the one last kept for its channel by
+/// more than `dead_band` (numbers), or at all (bool, string, bytes). A change of type, and NaN to
+/// number or back, is a change.
 class ChangeFilter {
 public:
     explicit ChangeFilter(double dead_band) : dead_band_(dead_band) {}
