@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "firmware/base/check.h"
+#include "firmware/base/text.h"
 #include "firmware/telemetry/batch_codec.h"
 
 namespace holdfast::journal {
@@ -14,6 +15,8 @@ namespace {
 constexpr Instant kAtOnce = Instant::min();
 /// What an entry costs in memory beside its body.
 constexpr std::uint64_t kEntryOverheadBytes = 160;
+/// Of a channel's name, and of its unit.
+constexpr std::size_t kChannelTextBytes = 1024;
 
 std::size_t size_of(const telemetry::Value& value) {
     if (const auto* text = std::get_if<std::string>(&value)) {
@@ -23,6 +26,18 @@ std::size_t size_of(const telemetry::Value& value) {
         return bytes->size();
     }
     return 0;
+}
+
+/// What a message of the line can carry, and what is not absurd.
+Result<void> check_channel(const telemetry::Channel& channel) {
+    if (channel.name.size() > kChannelTextBytes || channel.unit.size() > kChannelTextBytes) {
+        return fail(ErrorCode::too_large, "a channel's name or unit has more than " +
+                                              std::to_string(kChannelTextBytes) + " bytes");
+    }
+    if (!is_utf8(as_bytes(channel.name)) || !is_utf8(as_bytes(channel.unit))) {
+        return fail(ErrorCode::invalid, "a channel's name or unit is not UTF-8");
+    }
+    return {};
 }
 
 std::uint64_t memory_size(const Record& record) {
@@ -71,6 +86,9 @@ Result<telemetry::ChannelId> Journal::channel(const telemetry::Channel& channel)
     const auto found = table.ids.find({channel.name, channel.unit});
     if (found != table.ids.end()) {
         return found->second;
+    }
+    if (Result<void> good = check_channel(channel); !good) {
+        return std::unexpected(std::move(good).error());
     }
     if (table.rows.size() >= options_.channels_per_origin) {
         return fail(ErrorCode::too_large,
@@ -269,6 +287,9 @@ Result<void> Journal::add_channel(const std::string& origin, std::uint64_t journ
                                               std::to_string(options_.channels_per_origin) +
                                               " channels");
     }
+    if (Result<void> good = check_channel(channel); !good) {
+        return good;
+    }
     table.rows.push_back(channel);
     table.ids[{channel.name, channel.unit}] = id;
     new_channels_.push_back({origin, journal, id, channel});
@@ -340,7 +361,10 @@ std::optional<Write> Journal::take_write(Instant now) {
     }
     Write write;
     write.release_before = owed_deletion() ? released_ : 0;
-    if (records_due() > now) {
+    // A full disk or journal takes a deletion, which may make the room that the records need.
+    const bool only_room = storage_error_ && storage_error_->code == ErrorCode::full &&
+                           owed_deletion();
+    if (only_room || records_due() > now) {
         // Only rows are to be deleted. Readings that the hub will acknowledge in a moment stay in
         // memory: written now, they would soon have to be deleted by a write of their own.
         out_ = Out{0, write.release_before, std::nullopt, 0, 0, {}};
@@ -373,7 +397,11 @@ void Journal::written(const Result<Written>& result, Instant now) {
         retry_at_ = now + options_.retry_delay;
         return;
     }
-    storage_error_.reset();
+    // A deletion that went through does not say that readings can be stored again.
+    if (out.first || out.release == 0) {
+        storage_error_.reset();
+    }
+    retry_at_ = now;
     used_bytes_ = result->used_bytes;
     dropped_ += result->evicted_readings;
     durable_ = std::max(durable_, out.end);

@@ -57,7 +57,8 @@ public:
     // ---- Appending our own readings
 
     /// The number of a channel of this node; a new one becomes durable before the first reading
-    /// that uses it. Errors: too_large (`channels_per_origin`).
+    /// that uses it. Errors: too_large (`channels_per_origin`, or a text over 1 KiB), invalid (not
+    /// UTF-8: no message could carry it).
     [[nodiscard]] Result<telemetry::ChannelId> channel(const telemetry::Channel& channel);
 
     struct Append {

@@ -3,6 +3,8 @@
 #include <holdfast/v1/line.pb.h>
 #include <utility>
 
+#include <google/protobuf/stubs/logging.h>
+
 namespace holdfast::journal {
 
 namespace {
@@ -248,6 +250,8 @@ Bytes wire_head(const Record& record, std::uint32_t stream) {
 }
 
 Result<Message> from_wire(ByteView message) {
+    // Protobuf would write a line to the standard error for each malformed message of a peer.
+    [[maybe_unused]] static const auto logger = google::protobuf::SetLogHandler(nullptr);
     v1::Envelope envelope;
     if (!envelope.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
         return fail(ErrorCode::invalid, "not an Envelope of holdfast.v1");
