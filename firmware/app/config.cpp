@@ -112,8 +112,6 @@ void read_uplink(Section& section, Config::Uplink& uplink) {
     section.duration("connect_timeout", uplink.connect_timeout, 100ms, 10min);
     section.duration("retry_min", uplink.retry_min, 10ms, 1h);
     section.duration("retry_max", uplink.retry_max, uplink.retry_min, 1h);
-    section.duration("retry_min", uplink.retry_min, 10ms, 1h);
-    section.duration("retry_max", uplink.retry_max, uplink.retry_min, 1h);
     if (uplink.retry_max < uplink.retry_min) {
         section.problem("retry_min", "is longer than retry_max, " +
                                          in_quotes(format_duration(uplink.retry_max)));
@@ -392,6 +390,16 @@ Result<Config> load_config(const std::filesystem::path& file) {
 
 Result<Config> parse_config(std::string_view text, const std::string& name) {
     Problems problems(name);
+    // The parser looks ahead, and would name another line.
+    std::uint32_t line_number = 1;
+    for (std::string_view rest = text; !rest.empty(); ++line_number) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        if (!is_utf8(as_bytes(line))) {
+            problems.add(line_number, "", "not TOML: holds bytes that are not UTF-8");
+            return fail(ErrorCode::invalid, problems.text());
+        }
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    }
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
         const auto line = parsed.error().source().begin.line;
