@@ -18,6 +18,15 @@ namespace {
 /// How long an orderly stop may wait for the disk and for farewells.
 constexpr Duration kStopTimeout = std::chrono::seconds(5);
 
+journal::StoreOptions store_options_of(const Config& config) {
+    journal::StoreOptions options;
+    options.origin = config.node.id;
+    options.max_size_bytes = config.journal.max_size_bytes;
+    options.when_full = config.journal.when_full;
+    options.owes_upstream = config.uplink.has_value();
+    return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::start(boost::asio::io_context& io, Config config) {
@@ -58,11 +67,7 @@ Result<void> Node::open_journal() {
         return fail(ErrorCode::io,
                     "node.data_dir " + directory.string() + " cannot be made: " + error.message());
     }
-    journal::StoreOptions store_options;
-    store_options.origin = config_.node.id;
-    store_options.max_size_bytes = config_.journal.max_size_bytes;
-    store_options.when_full = config_.journal.when_full;
-    store_options.owes_upstream = config_.uplink.has_value();
+    const journal::StoreOptions store_options = store_options_of(config_);
     journal::Opened opened;
     Result<journal::Store> store = journal::Store::open(directory, store_options, entropy_, opened);
     if (!store) {
@@ -179,6 +184,10 @@ void Node::written(const Result<journal::Written>& result) {
     } else if (result && was_failing) {
         log::info("journal: writing works again");
     }
+    if (!result && result.error().code == ErrorCode::corrupt && corrupt_) {
+        boost::asio::post(io_, std::exchange(corrupt_, nullptr));
+        return;
+    }
     if (result && result->evicted_readings > 0) {
         log::warning("journal: full; " + std::to_string(result->evicted_readings) +
                      " of the oldest readings were dropped" +
@@ -227,6 +236,10 @@ std::optional<std::string> Node::not_ready() const {
         return "the journal cannot be written: " + error->message;
     }
     return std::nullopt;
+}
+
+Result<std::filesystem::path> move_journal_aside(const Config& config) {
+    return journal::Store::move_aside(config.node.data_dir, store_options_of(config));
 }
 
 // ---- The end

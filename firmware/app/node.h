@@ -39,6 +39,11 @@ public:
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
+    /// Called once when the journal's file turned out to be damaged while the node ran. The owner
+    /// destroys the node, moves the file aside
+    /// (`move_journal_aside`), and starts a new one.
+    void on_corrupt(std::function<void()> corrupt) { corrupt_ = std::move(corrupt); }
+
     /// Orderly end: says goodbye, writes what is in memory, then calls `done`.
     void stop(std::function<void()> done);
 
@@ -96,8 +101,12 @@ private:
     std::uint64_t seen_durable_ = 0;
     std::optional<std::int64_t> told_us_;
     std::function<void()> stopped_;
+    std::function<void()> corrupt_;
     Instant stop_until_ = kNever;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
+
+/// Where it was moved to. Errors: io, full.
+[[nodiscard]] Result<std::filesystem::path> move_journal_aside(const Config& config);
 
 }  // namespace holdfast::app

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <list>
 #include <memory>
 #include <unistd.h>
 #include <utility>
@@ -33,7 +34,15 @@ class Runner {
 public:
     explicit Runner(asio::io_context& io) : io_(io), signals_(io, SIGTERM, SIGINT), watchdog_(io) {}
 
-    void add(std::unique_ptr<Node> node) { nodes_.push_back(std::move(node)); }
+    /// Starts one more node. Errors: as of Node::start.
+    Result<Node*> start(Config config) {
+        Running& running = running_.emplace_back(std::move(config), nullptr);
+        if (Result<void> started = start(running); !started) {
+            running_.pop_back();
+            return std::unexpected(std::move(started).error());
+        }
+        return running.node.get();
+    }
 
     int run() {
         signals_.async_wait([this](const boost::system::error_code& error, int signal) {
@@ -46,18 +55,49 @@ public:
             feed_watchdog(*interval / 2);
         }
         io_.run();
-        return 0;
+        return result_;
     }
 
 private:
+    struct Running {
+        Config config;
+        std::unique_ptr<Node> node;
+    };
+
+    Result<void> start(Running& running) {
+        Result<std::unique_ptr<Node>> node = Node::start(io_, running.config);
+        if (!node) {
+            return std::unexpected(std::move(node).error());
+        }
+        running.node = *std::move(node);
+        running.node->on_corrupt([this, &running] { replace_journal(running); });
+        return {};
+    }
+
+    /// A node that cannot be started again ends the program: what watches over it can do more than
+    /// we can.
+    void replace_journal(Running& running) {
+        running.node.reset();
+        const Result<std::filesystem::path> moved = move_journal_aside(running.config);
+        if (moved) {
+            log::error("journal: the damaged file was moved to " + moved->string() +
+                       "; a new one begins");
+        }
+        if (const Result<void> started = start(running); !moved || !started) {
+            log::error(moved ? started.error().message : moved.error().message);
+            result_ = kFailed;
+            io_.stop();
+        }
+    }
+
     void stop(int signal) {
         log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
         system::notify("STOPPING=1");
-        still_running_ = nodes_.size();
-        for (const std::unique_ptr<Node>& node : nodes_) {
-            node->stop([this] {
+        still_running_ = running_.size();
+        for (const Running& running : running_) {
+            running.node->stop([this] {
                 if (--still_running_ == 0) {
-                    nodes_.clear();
+                    running_.clear();
                     io_.stop();
                 }
             });
@@ -68,11 +108,11 @@ private:
     void feed_watchdog(Duration interval) {
         watchdog_.expires_after(interval);
         watchdog_.async_wait([this, interval](const boost::system::error_code& error) {
-            if (error || nodes_.empty()) {
+            if (error || running_.empty()) {
                 return;
             }
-            nodes_.front()->storage().run([](journal::Store&) { return true; },
-                                          [](bool) { system::notify("WATCHDOG=1"); });
+            running_.front().node->storage().run([](journal::Store&) { return true; },
+                                                 [](bool) { system::notify("WATCHDOG=1"); });
             feed_watchdog(interval);
         });
     }
@@ -80,8 +120,9 @@ private:
     asio::io_context& io_;
     asio::signal_set signals_;
     asio::steady_timer watchdog_;
-    std::vector<std::unique_ptr<Node>> nodes_;
+    std::list<Running> running_;
     std::size_t still_running_ = 0;
+    int result_ = 0;
 };
 
 /// nullopt: what is wrong was printed.
@@ -163,12 +204,10 @@ int run(const std::filesystem::path& config_file) {
     }
     asio::io_context io(1);
     log::info(std::string(kSoftware) + ": node " + config->node.id);
-    Result<std::unique_ptr<Node>> node = Node::start(io, *std::move(config));
-    if (!node) {
+    Runner runner(io);
+    if (const Result<Node*> node = runner.start(*std::move(config)); !node) {
         return complain(node.error());
     }
-    Runner runner(io);
-    runner.add(*std::move(node));
     return runner.run();
 }
 
@@ -202,18 +241,16 @@ int demo(const std::string& address, const std::filesystem::path& directory) {
         !token) {
         return complain(token.error());
     }
-    Result<std::unique_ptr<Node>> hub_node = Node::start(io, std::move(hub));
+    const Result<Node*> hub_node = runner.start(std::move(hub));
     if (!hub_node) {
         return complain(hub_node.error());
     }
     const std::string listening = (*hub_node)->server()->address();
     gateway.uplink->url = "ws://" + listening + "/v1/uplink";
-    Result<std::unique_ptr<Node>> gateway_node = Node::start(io, std::move(gateway));
+    const Result<Node*> gateway_node = runner.start(std::move(gateway));
     if (!gateway_node) {
         return complain(gateway_node.error());
     }
-    runner.add(*std::move(gateway_node));
-    runner.add(*std::move(hub_node));
     log::info("demo: open http://" + listening +
               " in a browser; Ctrl-C ends it; the readings stay in " + directory.string());
     return runner.run();

@@ -211,6 +211,9 @@ Result<void> Line::record(Record record, Now now) {
     Device& entry = device(stream.origin);
     entry.last_seen = now.wall;
     entry.gaps += record.kind == RecordKind::gap ? 1 : 0;
+    if (entry.backlog) {
+        *entry.backlog -= std::min(*entry.backlog, record.last_seq - record.first_seq + 1);
+    }
     const std::uint64_t first_seq = record.first_seq;
     const std::uint64_t last_seq = record.last_seq;
     const std::uint64_t end = shared_.journal.append_received(std::move(record));
