@@ -36,9 +36,19 @@ export interface ReadingsPage {
 /** Gets the JSON at a path below the page's own address. */
 export type Get = <T>(path: string) => Promise<T>;
 
+/** The hub answered, but not with what was asked for. */
+export class Refused extends Error {
+  constructor(
+    path: string,
+    readonly status: number,
+  ) {
+    super(`${path}: ${status}`);
+  }
+}
+
 export async function get<T>(path: string): Promise<T> {
   const answer = await fetch(new URL(path, document.baseURI), { signal: AbortSignal.timeout(20_000) });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  if (!answer.ok) throw new Refused(path, answer.status);
   return (await answer.json()) as T;
 }
 

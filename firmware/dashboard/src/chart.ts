@@ -58,11 +58,12 @@ export class Chart {
       values: (_plot, marks) => (boolean ? marks.map((mark) => (mark ? "on" : "off")) : tickLabels(marks, unit)),
     };
     if (boolean) yAxis.splits = () => [0, 1];
-    if (unit === "B" || unit === "B/s") yAxis.incrs = kBinarySteps;
+    if (unit === "B" || unit === "B/s") Object.assign(yAxis, { incrs: kBinarySteps, space: 20 });
     const line: uPlot.Series = {
       stroke: colour("--accent"),
       fill: colour("--accent-fill"),
       width: 1.5,
+      pxAlign: 0, // else a slow change looks like stairs
       points: { size: 4, fill: colour("--accent") },
     };
     if (boolean) line.paths = uPlot.paths.stepped!({ align: 1 });

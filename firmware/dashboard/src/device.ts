@@ -1,5 +1,5 @@
 /** The opened device: what is known of it, and a card for each of its channels, kept current by the live feed. */
-import { type Channel, type Device, type Reading, devicePath, get, readSince } from "./api";
+import { type Channel, type Device, type Reading, devicePath, get, readSince, Refused } from "./api";
 import { ChannelCard, kWindowMs } from "./channel_card";
 import { byId, element, setText, setTitle } from "./dom";
 import { formatAge, formatCount, formatLocal, formatUtc } from "./format";
@@ -10,6 +10,8 @@ import { healthOf } from "./order";
 const kDrawIntervalMs = 100;
 /** While the live feed is down, what is new is asked for instead. */
 const kAskIntervalMs = 5_000;
+/** So long the live feed may take to open before history is asked for without it. */
+const kOpeningMs = 1_500;
 
 export class DevicePanel {
   private readonly cards = new Map<string, ChannelCard>();
@@ -23,7 +25,10 @@ export class DevicePanel {
   private drawing = false;
   private stopped = false;
   private loading = false;
-  private askedAt = 0;
+  private loadAgain = false;
+  private askedAt = Date.now() - kAskIntervalMs + kOpeningMs;
+  /** Until when history has been read; undefined: not at all. */
+  private knownUntil: number | undefined;
   /** Whether the live feed is open. */
   isLive = false;
 
@@ -40,7 +45,6 @@ export class DevicePanel {
       closed: () => this.liveChanged(false),
       readings: (readings) => this.arrived(readings),
     });
-    void this.load(Date.now() - kWindowMs);
   }
 
   stop(): void {
@@ -58,7 +62,8 @@ export class DevicePanel {
       this.changed.add(card);
     }
     this.drawSoon();
-    if (!this.isLive && now - this.askedAt > kAskIntervalMs) void this.load(this.askedAt - kAskIntervalMs);
+    const complete = this.isLive && this.knownUntil !== undefined;
+    if (!complete && now - this.askedAt > kAskIntervalMs) void this.load(this.knownUntil);
   }
 
   recolour(): void {
@@ -68,28 +73,45 @@ export class DevicePanel {
   private liveChanged(open: boolean): void {
     this.isLive = open;
     this.stateChanged();
-    if (open) void this.load(Date.now() - kWindowMs);
+    // First the feed, then the past: what became durable in between is in one of them, or in both.
+    if (open) void this.load();
   }
 
-  /** Channels and readings since `from`. What is there already is not added twice. */
-  private async load(from: number): Promise<void> {
-    if (this.loading) return;
+  /** Channels, and readings since shortly before `since`, or of the whole window. */
+  private async load(since?: number): Promise<void> {
+    if (this.loading) {
+      this.loadAgain ||= since === undefined;
+      return;
+    }
     this.loading = true;
-    this.askedAt = Date.now();
+    const now = Date.now();
+    const from = since === undefined ? now - kWindowMs : Math.max(now - kWindowMs, since - kAskIntervalMs);
+    this.askedAt = now;
     try {
       const { channels } = await get<{ channels: Channel[] }>(`${devicePath(this.id)}/channels`);
       if (this.stopped) return;
       for (const channel of channels) this.take(channel);
-      await readSince(get, this.id, from, Date.now(), (readings) => {
+      await readSince(get, this.id, from, now, (readings) => {
         if (!this.stopped) for (const reading of readings) this.addPast(reading);
         return !this.stopped;
       });
-      if (!this.stopped) setText(this.note, this.cards.size > 0 ? "" : "This device has sent no reading yet.");
-    } catch {
-      if (!this.stopped) setText(this.note, "The hub did not answer. Trying again …");
+      this.knownUntil = now;
+      this.say("This device has sent no reading yet.");
+    } catch (error) {
+      const unknown = error instanceof Refused && error.status === 404;
+      this.say(unknown ? "This hub does not know this device." : "The hub did not answer. Trying again …");
     } finally {
       this.loading = false;
     }
+    if (this.loadAgain && !this.stopped) {
+      this.loadAgain = false;
+      void this.load();
+    }
+  }
+
+  /** In place of channels, as long as there are none. */
+  private say(what: string): void {
+    if (!this.stopped) setText(this.note, this.cards.size > 0 ? "" : what);
   }
 
   private take(channel: Channel): void {
@@ -178,9 +200,12 @@ export class DevicePanel {
   }
 }
 
-/** The facts above the charts. */
-export function showFacts(device: Device, now: number): void {
+/** The facts above the charts; none of a device that the hub does not know. */
+export function showFacts(device: Device | undefined, now: number): void {
   const state = byId("device-state");
+  state.hidden = device === undefined;
+  byId("device-facts").hidden = device === undefined;
+  if (!device) return;
   setText(state, healthOf(device));
   state.dataset.health = healthOf(device);
   const facts: [string, string, string?][] = [];

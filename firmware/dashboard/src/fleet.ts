@@ -57,6 +57,7 @@ export class FleetTable {
   private readonly body = byId<HTMLTableSectionElement>("fleet-rows");
   private readonly search = byId<HTMLInputElement>("search");
   private column: Column = "state";
+  private shown: { devices: readonly Device[]; column: Column; search: string; list: Device[] } | undefined;
 
   /** `reordered` is called when the reader chose another order or search. */
   constructor(reordered: () => void) {
@@ -78,11 +79,9 @@ export class FleetTable {
   /** The devices in the order in which they are shown. */
   show(devices: readonly Device[], now: number, opened: string | undefined): void {
     this.search.hidden = devices.length < kSearchFrom && this.search.value === "";
-    const wanted = this.search.value.trim().toLowerCase();
-    const shown = ordered(devices, this.column).filter((device) => device.id.toLowerCase().includes(wanted));
     const focused = document.activeElement;
     let next = this.body.firstElementChild;
-    for (const device of shown) {
+    for (const device of this.select(devices)) {
       let row = this.rows.get(device.id);
       if (!row) {
         row = new Row(device.id);
@@ -100,6 +99,17 @@ export class FleetTable {
     // A row that moved lost the keyboard's focus.
     if (focused instanceof HTMLElement && focused !== document.activeElement && this.body.contains(focused)) focused.focus();
     this.forget(devices);
+  }
+
+  /** Sorting a large fleet takes a while, so it is done only when something has changed. */
+  private select(devices: readonly Device[]): Device[] {
+    const search = this.search.value.trim().toLowerCase();
+    const { column, shown } = this;
+    if (shown?.devices !== devices || shown.column !== column || shown.search !== search) {
+      const list = ordered(devices, column).filter((device) => device.id.toLowerCase().includes(search));
+      this.shown = { devices, column, search, list };
+    }
+    return this.shown!.list;
   }
 
   private forget(devices: readonly Device[]): void {

@@ -110,9 +110,12 @@ export function tickLabels(marks: readonly number[], unit: string): string[] {
     [divisor, suffix] = size >= 1e9 ? [1e9, "G"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
   }
   const step = marks.length > 1 ? Math.abs(marks[1]! - marks[0]!) / divisor : 1;
-  const decimals = Math.min(12, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + (divisor > 1 ? 1 : 0)));
+  const decimals = Math.min(12, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + 1));
+  const written = marks.map((mark) => String(Number((Math.abs(mark) / divisor).toFixed(decimals))));
+  const needed = Math.max(0, ...written.map((text) => text.split(".")[1]?.length ?? 0));
   return marks.map((mark) => {
-    const number = Number((mark / divisor).toFixed(decimals));
-    return `${number < 0 ? "−" : ""}${Math.abs(number)}${number === 0 ? "" : suffix}`;
+    const text = (Math.abs(mark) / divisor).toFixed(needed);
+    if (Number(text) === 0) return "0";
+    return `${mark < 0 ? "−" : ""}${text}${suffix}`;
   });
 }

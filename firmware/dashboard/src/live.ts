@@ -37,7 +37,7 @@ export class Live {
   private open(): void {
     const url = new URL("v1/live", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("device", this.device);
+    url.search = `device=${encodeURIComponent(this.device)}`;
     const socket = new WebSocket(url);
     this.socket = socket;
     let openedAt = 0;

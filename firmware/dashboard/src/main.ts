@@ -13,7 +13,10 @@ let hubAnswers = true;
 const table = new FleetTable(() => show());
 
 /** A large fleet is a large answer: it is asked for less often. */
-const pollInterval = (): number => Math.min(10_000, Math.max(1_000, 5 * (devices?.length ?? 0)));
+function pollInterval(): number {
+  if (!hubAnswers) return 2_000 + 2_000 * Math.random();
+  return Math.min(10_000, Math.max(1_000, 5 * (devices?.length ?? 0)));
+}
 
 async function poll(): Promise<void> {
   try {
@@ -57,8 +60,7 @@ function show(): void {
   byId("empty").hidden = list.length > 0;
   byId("fleet").hidden = list.length === 0;
   byId("device").hidden = panel === undefined;
-  const opened = list.find((device) => device.id === panel?.id);
-  if (opened) showFacts(opened, now);
+  showFacts(list.find((device) => device.id === panel?.id), now);
 
   const offline = list.filter((device) => healthOf(device) === "offline").length;
   const backlog = list.reduce((sum, device) => sum + (device.backlog ?? 0), 0);
@@ -79,6 +81,8 @@ function showHubState(): void {
         ? ["behind", "Live feed interrupted"]
         : ["online", panel ? "Live" : "Connected"];
   if (state.dataset.health !== health) state.dataset.health = health;
+  // What is shown may be old by now.
+  byId("main").classList.toggle("stale", !hubAnswers);
   // The text is announced when it changes, so it is only written when it does.
   setText(state, text!);
 }
@@ -90,6 +94,8 @@ addEventListener("hashchange", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => panel?.recolour());
 setInterval(() => {
+  // A page in the background gets no frames; they would pile up.
+  if (document.hidden) return;
   requestAnimationFrame(() => {
     show();
     panel?.tick(Date.now());

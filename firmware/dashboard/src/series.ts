@@ -16,10 +16,12 @@ interface Point {
   value: number;
 }
 
+const kAheadMs = 60_000;
+
 export class Series {
   private buckets: Bucket[] = [];
 
-  /** Times are in milliseconds. Holds at most 2 × windowMs / bucketMs points. */
+  /** Times are in milliseconds. Holds at most two points a bucket, of `windowMs` and the minute ahead of it. */
   constructor(
     private readonly windowMs: number,
     private readonly bucketMs: number,
@@ -28,14 +30,15 @@ export class Series {
   /** False: nothing changed, since it is no number, is older than the window, or adds nothing to its bucket. */
   add(time: number, value: number, now: number): boolean {
     if (!Number.isFinite(value) || !Number.isFinite(time)) return false;
-    // What a wrong clock dates far ahead would never leave the window.
-    if (time < now - this.windowMs || time > now + this.windowMs) return false;
+    // What a wrong clock dates far ahead would stay for long, unseen.
+    if (time < now - this.windowMs || time > now + kAheadMs) return false;
     const index = Math.floor(time / this.bucketMs);
     const at = this.position(index);
     const bucket = this.buckets[at];
     const point = { time, value };
     if (!bucket || bucket.index !== index) {
       this.buckets.splice(at, 0, { index, low: point, high: point });
+      this.trim(now);
       return true;
     }
     if (value < bucket.low.value) bucket.low = point;

@@ -65,10 +65,11 @@ test("times are local, with UTC beside", () => {
 });
 
 test("marks of an axis share a scale and differ", () => {
-  assert.deepEqual(tickLabels([0, 0.5, 1], ""), ["0", "0.5", "1"]);
+  assert.deepEqual(tickLabels([0, 0.5, 1], ""), ["0", "0.5", "1.0"]);
   assert.deepEqual(tickLabels([20, 25, 30], "°C"), ["20", "25", "30"]);
+  assert.deepEqual(tickLabels([117.5, 120, 122.5], ""), ["117.5", "120.0", "122.5"]);
   assert.deepEqual(tickLabels([-1, 0, 1], ""), ["−1", "0", "1"]);
-  assert.deepEqual(tickLabels([1_234_000, 1_234_500], ""), ["1.234M", "1.2345M"]);
-  assert.deepEqual(tickLabels([2 * 1024 ** 3, 2.25 * 1024 ** 3], "B"), ["2Gi", "2.25Gi"]);
+  assert.deepEqual(tickLabels([1_234_000, 1_234_500], ""), ["1.2340M", "1.2345M"]);
+  assert.deepEqual(tickLabels([2 * 1024 ** 3, 2.25 * 1024 ** 3], "B"), ["2.00Gi", "2.25Gi"]);
   assert.deepEqual(tickLabels([], ""), []);
 });

@@ -46,9 +46,9 @@ test("late readings find their place, in whatever order they come", () => {
 test("memory is bounded: two points a bucket of the window", () => {
   const series = fresh();
   for (let time = kNow - 700_000; time <= kNow; time += 10) series.add(time, Math.sin(time), time);
-  series.trim(kNow);
+  // Nothing was trimmed from outside: a page in the background is not drawn for days.
   const points = series.columns()[0].length;
-  assert.ok(points > 2_300 && points <= 2 * 1_201, String(points));
+  assert.ok(points > 2_300 && points <= 2 * 1_202, String(points));
 });
 
 test("what leaves the window is forgotten", () => {
@@ -62,7 +62,7 @@ test("what leaves the window is forgotten", () => {
 test("what is older than the window, dated far ahead or no number is not taken", () => {
   const series = fresh();
   assert.equal(series.add(kNow - 600_001, 1, kNow), false);
-  assert.equal(series.add(kNow + 600_001, 1, kNow), false);
+  assert.equal(series.add(kNow + 60_001, 1, kNow), false);
   assert.equal(series.add(kNow, NaN, kNow), false);
   assert.equal(series.add(kNow, Infinity, kNow), false);
   assert.equal(series.add(NaN, 1, kNow), false);

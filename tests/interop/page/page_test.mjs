@@ -1,0 +1,156 @@
+// Opens the page of a running hub in Chromium and sees a pushed reading arrive on its chart. See README.md.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+
+const kChannel = "page-test";
+const kPatience = 20_000;
+const kFlags = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+const { values: options } = parseArgs({
+  options: {
+    hub: { type: "string" },
+    push: { type: "string" },
+    out: { type: "string" },
+    device: { type: "string" },
+    chromium: { type: "string", default: "/usr/bin/chromium" },
+  },
+});
+if (!options.hub || !options.push || !options.out) {
+  console.error("usage: node page_test.mjs --hub URL --push WS_URL --out DIRECTORY [--device ID] [--chromium FILE]");
+  process.exit(2);
+}
+
+async function until(what, check) {
+  const deadline = Date.now() + kPatience;
+  for (;;) {
+    const result = await check();
+    if (result) return result;
+    assert.ok(Date.now() < deadline, `within ${kPatience / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A page of the push address's own origin: a node refuses WebSockets that a page from elsewhere opens. */
+async function openPusher(context) {
+  const page = await context.newPage();
+  const health = new URL("/healthz", options.push);
+  health.protocol = health.protocol === "wss:" ? "https:" : "http:";
+  await page.goto(health.href);
+  return page;
+}
+
+/** Sends one reading and waits until the node says that it is durable. */
+function push(page, value) {
+  return page.evaluate(
+    ([url, text]) =>
+      new Promise((resolve, reject) => {
+        const socket = new WebSocket(url);
+        socket.onopen = () => socket.send(text);
+        socket.onerror = () => reject(new Error(`no WebSocket at ${url}`));
+        socket.onmessage = ({ data }) => {
+          socket.close();
+          if ("ack" in JSON.parse(data)) resolve();
+          else reject(new Error(`pushed ${text}, answered ${data}`));
+        };
+      }),
+    [options.push, JSON.stringify({ channel: kChannel, value })],
+  );
+}
+
+async function getJson(context, path) {
+  const answer = await context.request.get(new URL(path, options.hub).href);
+  assert.equal(answer.status(), 200, path);
+  return answer.json();
+}
+
+/** The device under which the hub stores what is pushed. */
+async function findDevice(context) {
+  if (options.device) return options.device;
+  const { devices } = await getJson(context, "/api/devices");
+  for (const { id } of devices) {
+    const { channels } = await getJson(context, `/api/devices/${encodeURIComponent(id)}/channels`);
+    if (channels.some(({ name }) => name === kChannel)) return id;
+  }
+  return undefined;
+}
+
+async function run(context) {
+  const complaints = [];
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+  page.on("request", (request) => {
+    const host = new URL(request.url()).host;
+    if (host !== new URL(options.hub).host) complaints.push(`asks elsewhere: ${request.url()}`);
+  });
+
+  const pusher = await openPusher(context);
+  await push(pusher, 41.25);
+  const device = await until("the hub knows the device that was pushed to", () => findDevice(context));
+
+  await page.bringToFront();
+  await page.goto(new URL(`/#/device/${encodeURIComponent(device)}`, options.hub).href);
+  const card = page.locator(`[data-channel="${kChannel}"]`);
+  const plot = card.locator(".plot");
+  const number = card.locator(".number");
+  const state = page.locator("#hub-state");
+  await until("the live feed is open", async () => (await state.textContent()) === "Live");
+  await card.scrollIntoViewIfNeeded({ timeout: kPatience });
+  await until("the chart holds what was pushed before", async () => Number(await plot.getAttribute("data-points")) > 0);
+  assert.equal(await number.textContent(), "41.25");
+  assert.equal(await page.locator("#device-name").textContent(), device);
+  assert.ok((await page.locator("#fleet-rows tr").count()) > 0, "the fleet has a row");
+
+  // Were the page loaded again, this mark would be gone.
+  await page.evaluate(() => (window.name = "not reloaded"));
+  const points = Number(await plot.getAttribute("data-points"));
+  await push(pusher, 42.5);
+  await until("the pushed reading is the current value", async () => (await number.textContent()) === "42.5");
+  await until("the chart has grown", async () => Number(await plot.getAttribute("data-points")) > points);
+  assert.equal(await page.evaluate(() => window.name), "not reloaded");
+  assert.ok((await plot.locator("canvas").count()) === 1, "the chart is drawn");
+
+  await card.screenshot({ path: join(options.out, "page-chart.png") });
+  await page.evaluate(() => scrollTo(0, 0));
+  const sizes = { light: [1360, 900], dark: [1360, 900], phone: [390, 844] };
+  for (const [name, [width, height]] of Object.entries(sizes)) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme: name === "dark" ? "dark" : "light" });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
+    await page.waitForTimeout(1_300); // the charts follow the new size and colours within a second
+    await page.screenshot({ path: join(options.out, `page-${name}.png`) });
+  }
+  assert.deepEqual(complaints, [], "the browser complains of nothing");
+  console.log(`page_test: ${device} shows ${kChannel} 42.5 live; screenshots are in ${options.out}`);
+}
+
+mkdirSync(options.out, { recursive: true });
+const profile = mkdtempSync(join(tmpdir(), "holdfast-page-"));
+let context;
+try {
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: options.chromium,
+    args: kFlags,
+    viewport: { width: 1360, height: 900 },
+    ignoreHTTPSErrors: true,
+  });
+  await run(context);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+  await context?.pages()[0]?.screenshot({ path: join(options.out, "page-failed.png") }).catch(() => {});
+} finally {
+  await context?.close();
+  rmSync(profile, { recursive: true, force: true });
+}
