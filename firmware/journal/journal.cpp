@@ -362,8 +362,8 @@ std::optional<Write> Journal::take_write(Instant now) {
     Write write;
     write.release_before = owed_deletion() ? released_ : 0;
     // A full disk or journal takes a deletion, which may make the room that the records need.
-    const bool only_room = storage_error_ && storage_error_->code == ErrorCode::full &&
-                           owed_deletion();
+    const bool only_room =
+        storage_error_ && storage_error_->code == ErrorCode::full && owed_deletion();
     if (only_room || records_due() > now) {
         // Only rows are to be deleted. Readings that the hub will acknowledge in a moment stay in
         // memory: written now, they would soon have to be deleted by a write of their own.
