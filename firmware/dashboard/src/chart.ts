@@ -79,7 +79,7 @@ export class Chart {
           y: { range: (_plot, low, high) => (boolean ? [-0.1, 1.1] : padded(low, high)) },
         },
         axes: [
-          { ...axis, size: 22, gap: 4, space: 70, values: (_plot, marks) => marks.map((s) => formatClock(s * 1000).slice(0, 5)) },
+          { ...axis, size: 22, gap: 4, space: 70, values: (_plot, marks) => marks.map(hourAndMinute) },
           yAxis,
         ],
         series: [{}, line],
@@ -99,6 +99,8 @@ export class Chart {
     );
   }
 }
+
+const hourAndMinute = (seconds: number): string => formatClock(seconds * 1000).slice(0, 5);
 
 /** Some room above and below the line; none below zero for what is never negative. */
 function padded(low: number | null, high: number | null): [number, number] {

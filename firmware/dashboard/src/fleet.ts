@@ -97,7 +97,7 @@ export class FleetTable {
       gone.remove();
     }
     // A row that moved lost the keyboard's focus.
-    if (focused instanceof HTMLElement && focused !== document.activeElement && this.body.contains(focused)) focused.focus();
+    if (focused !== document.activeElement && this.body.contains(focused)) (focused as HTMLElement).focus();
     this.forget(devices);
   }
 

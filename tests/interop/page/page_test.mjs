@@ -8,6 +8,7 @@ import { chromium } from "playwright-core";
 
 const kChannel = "page-test";
 const kPatience = 20_000;
+const kPastReadings = 54;
 const kFlags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
@@ -46,22 +47,34 @@ async function openPusher(context) {
   return page;
 }
 
-/** Sends one reading and waits until the node says that it is durable. */
-function push(page, value) {
+/** Sends readings and waits until the node says that they are durable. */
+function push(page, readings) {
   return page.evaluate(
-    ([url, text]) =>
+    ([url, text, count]) =>
       new Promise((resolve, reject) => {
         const socket = new WebSocket(url);
         socket.onopen = () => socket.send(text);
         socket.onerror = () => reject(new Error(`no WebSocket at ${url}`));
         socket.onmessage = ({ data }) => {
+          const { ack } = JSON.parse(data);
+          if (ack < count) return;
           socket.close();
-          if ("ack" in JSON.parse(data)) resolve();
+          if (ack === count) resolve();
           else reject(new Error(`pushed ${text}, answered ${data}`));
         };
       }),
-    [options.push, JSON.stringify({ channel: kChannel, value })],
+    [options.push, JSON.stringify(readings), Array.isArray(readings) ? readings.length : 1],
   );
+}
+
+/** A reading each ten seconds of the last nine minutes, the last of them 41.25. */
+function past() {
+  const now = Date.now();
+  return Array.from({ length: kPastReadings }, (_, i) => {
+    const age = kPastReadings - 1 - i;
+    const value = Number((41.25 + 2 * Math.sin(age / 6)).toFixed(2));
+    return { channel: kChannel, value, time: new Date(now - age * 10_000).toISOString() };
+  });
 }
 
 async function getJson(context, path) {
@@ -95,7 +108,7 @@ async function run(context) {
   });
 
   const pusher = await openPusher(context);
-  await push(pusher, 41.25);
+  await push(pusher, past());
   const device = await until("the hub knows the device that was pushed to", () => findDevice(context));
 
   await page.bringToFront();
@@ -106,15 +119,17 @@ async function run(context) {
   const state = page.locator("#hub-state");
   await until("the live feed is open", async () => (await state.textContent()) === "Live");
   await card.scrollIntoViewIfNeeded({ timeout: kPatience });
-  await until("the chart holds what was pushed before", async () => Number(await plot.getAttribute("data-points")) > 0);
+  const points = await until("the chart holds what was pushed before", async () => {
+    const count = Number(await plot.getAttribute("data-points"));
+    return count >= kPastReadings && count;
+  });
   assert.equal(await number.textContent(), "41.25");
   assert.equal(await page.locator("#device-name").textContent(), device);
   assert.ok((await page.locator("#fleet-rows tr").count()) > 0, "the fleet has a row");
 
   // Were the page loaded again, this mark would be gone.
   await page.evaluate(() => (window.name = "not reloaded"));
-  const points = Number(await plot.getAttribute("data-points"));
-  await push(pusher, 42.5);
+  await push(pusher, { channel: kChannel, value: 42.5 });
   await until("the pushed reading is the current value", async () => (await number.textContent()) === "42.5");
   await until("the chart has grown", async () => Number(await plot.getAttribute("data-points")) > points);
   assert.equal(await page.evaluate(() => window.name), "not reloaded");
