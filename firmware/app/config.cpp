@@ -227,10 +227,14 @@ public:
         }
         read_table("node", [&](Section& section) { read_node(section, config.node); });
         read_table("journal", [&](Section& section) { read_journal(section, config.journal); });
-        read_table("uplink",
-                   [&](Section& section) { read_uplink(section, config.uplink.emplace()); });
-        read_table("listen",
-                   [&](Section& section) { read_listen(section, config.listen.emplace()); });
+        read_table("uplink", [&](Section& section) {
+            config.uplink = Config::Uplink{};
+            read_uplink(section, *config.uplink);
+        });
+        read_table("listen", [&](Section& section) {
+            config.listen = Config::Listen{};
+            read_listen(section, *config.listen);
+        });
         read_table("log", [&](Section& section) { read_log(section, config.log); });
         read_sensors(config.sensors);
         find_unknown();

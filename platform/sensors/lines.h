@@ -13,7 +13,8 @@
 namespace holdfast::sensors {
 
 /// Where a followed file stands: `offset` is behind the last complete line that was handed on,
-/// `inode` says of which file.
+/// `inode` says of which file: it is the inode mixed with the time of birth, for inodes are given
+/// to new files again. Compare it, and no more.
 struct LinePosition {
     std::uint64_t offset = 0;
     std::uint64_t inode = 0;

@@ -59,7 +59,7 @@ bool is_partition(std::string_view name, const std::set<std::string, std::less<>
         disk[disk.size() - 2] <= '9') {
         disk.remove_suffix(1);
     }
-    return disk.size() != 0 && names.contains(disk);
+    return !disk.empty() && names.contains(disk);
 }
 
 class Procfs final : public Driver {

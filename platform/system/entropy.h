@@ -7,7 +7,8 @@
 
 namespace holdfast::system {
 
-/// The kernel's generator (getrandom), read in blocks so that a mask does not cost a system call. Not thread-safe: one a thread.
+/// The kernel's generator (getrandom), read in blocks so that a mask does not cost a system call.
+/// Not thread-safe: one a thread.
 class SystemEntropy final : public Entropy {
 public:
     ~SystemEntropy() override;
@@ -18,7 +19,8 @@ private:
     std::size_t used_ = sizeof(block_);
 };
 
-/// The kernel's boot id (/proc/sys/kernel/random/boot_id) as 64 bits, never 0; random if it cannot be read.
+/// The kernel's boot id (/proc/sys/kernel/random/boot_id) as 64 bits, never 0; random if it cannot
+/// be read.
 [[nodiscard]] std::uint64_t boot_id();
 
 }  // namespace holdfast::system

@@ -5,8 +5,9 @@
 
 namespace holdfast::log {
 
-/// The log goes to standard error, a line an event: "2026-11-20T10:00:00.123Z info  uplink: connected to …".
-/// Under systemd (JOURNAL_STREAM) without the time, which the journal adds. Over spdlog; thread-safe.
+/// The log goes to standard error, a line an event: "2026-11-20T10:00:00.123Z info  uplink:
+/// connected to …". Under systemd (JOURNAL_STREAM) without the time, which the journal adds. Over
+/// spdlog; thread-safe.
 enum class Level { trace, debug, info, warning, error, off };
 
 void set_level(Level level);
@@ -14,9 +15,17 @@ void set_level(Level level);
 bool set_level(std::string_view name);
 void write(Level level, std::string_view message);
 
-inline void debug(std::string_view message) { write(Level::debug, message); }
-inline void info(std::string_view message) { write(Level::info, message); }
-inline void warning(std::string_view message) { write(Level::warning, message); }
-inline void error(std::string_view message) { write(Level::error, message); }
+inline void debug(std::string_view message) {
+    write(Level::debug, message);
+}
+inline void info(std::string_view message) {
+    write(Level::info, message);
+}
+inline void warning(std::string_view message) {
+    write(Level::warning, message);
+}
+inline void error(std::string_view message) {
+    write(Level::error, message);
+}
 
 }  // namespace holdfast::log

@@ -7,11 +7,13 @@
 
 namespace holdfast::system {
 
-/// sd_notify(3) over NOTIFY_SOCKET, in a few lines instead of a library: "READY=1", "STATUS=…", "WATCHDOG=1", "STOPPING=1".
-/// Without the variable it does nothing. false: the socket is named, but could not be written to.
+/// sd_notify(3) over NOTIFY_SOCKET, in a few lines instead of a library: "READY=1", "STATUS=…",
+/// "WATCHDOG=1", "STOPPING=1". Without the variable it does nothing. false: the socket is named,
+/// but could not be written to.
 bool notify(std::string_view state);
 
-/// WATCHDOG_USEC, if it is meant for this process: how often at the least `WATCHDOG=1` is due. Notify at half of it.
+/// WATCHDOG_USEC, if it is meant for this process: how often at the least `WATCHDOG=1` is due.
+/// Notify at half of it.
 [[nodiscard]] std::optional<Duration> watchdog_interval();
 
 }  // namespace holdfast::system
