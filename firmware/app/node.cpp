@@ -138,8 +138,7 @@ void Node::poke() {
 void Node::turn() {
     poked_ = false;
     const Now now = system::now();
-    if (const std::optional<journal::ClockFix> fix =
-            timekeeper_.fix(now, std::exchange(told_us_, std::nullopt))) {
+    if (const std::optional<journal::ClockFix> fix = timekeeper_.fix(now)) {
         log::info("clock: the time is known now; readings taken before will be given theirs");
         journal_->append(*fix, now.monotonic);
     }
@@ -228,7 +227,8 @@ void Node::arm(Instant deadline) {
 }
 
 void Node::told_time(std::int64_t server_time_us) {
-    told_us_ = server_time_us;
+    timekeeper_.told(system::now(), server_time_us);
+    poke();
 }
 
 std::optional<std::string> Node::not_ready() const {

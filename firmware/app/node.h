@@ -99,7 +99,6 @@ private:
     Instant armed_for_ = kNever;
     bool poked_ = false;
     std::uint64_t seen_durable_ = 0;
-    std::optional<std::int64_t> told_us_;
     std::function<void()> stopped_;
     std::function<void()> corrupt_;
     Instant stop_until_ = kNever;

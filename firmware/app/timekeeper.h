@@ -10,8 +10,8 @@
 namespace holdfast::app {
 
 /// Knows whether the wall clock can be trusted. A board without a battery-backed clock starts in
-/// 1970: until NTP or the hub has told the time, readings are stamped with the boot's id and its
-/// uptime, and one ClockFix resolves them upstream.
+/// 1970: until the clock has been set, readings are stamped with the boot's id and its uptime, and
+/// one ClockFix, from the clock once it is set or from the hub's word before that, resolves them.
 class Timekeeper {
 public:
     /// A wall clock before this moment has not been set.
@@ -21,34 +21,40 @@ public:
 
     /// What a reading taken now carries, to the millisecond: sampling has no finer sense.
     [[nodiscard]] hub::Stamp stamp(Now now) {
+        const bool known = is_known(now);
+        stamped_unknown_ |= !known;
         const Duration time =
-            is_known(now) ? now.wall.time_since_epoch() : now.monotonic.time_since_epoch();
-        return {is_known(now) ? 0 : boot_,
+            known ? now.wall.time_since_epoch() : now.monotonic.time_since_epoch();
+        return {known ? 0 : boot_,
                 std::chrono::floor<std::chrono::milliseconds>(time).count() * 1000};
     }
 
-    /// The fix that is due, once a boot, if readings were stamped without a known clock: `told_us`
-    /// is the hub's time, if it has just told it.
-    [[nodiscard]] std::optional<journal::ClockFix> fix(Now now,
-                                                       std::optional<std::int64_t> told_us) {
-        if (fixed_ || !stamped_unknown_ || !(is_known(now) || told_us)) {
+    /// The hub's time, microseconds since 1970, has just been told. It is used only while the clock
+    /// here is not set.
+    void told(Now now, std::int64_t wall_us) {
+        told_ = journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(), wall_us};
+    }
+
+    /// The fix that is due, once a boot, when readings were stamped without a known clock and the
+    /// time has become known.
+    [[nodiscard]] std::optional<journal::ClockFix> fix(Now now) {
+        if (fixed_ || !stamped_unknown_ || !(is_known(now) || told_)) {
             return std::nullopt;
         }
         fixed_ = true;
-        const std::int64_t wall = is_known(now) ? now.wall.time_since_epoch().count() : *told_us;
-        return journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(), wall};
+        return is_known(now)
+                   ? journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(),
+                                       now.wall.time_since_epoch().count()}
+                   : told_;
     }
 
 private:
-    [[nodiscard]] bool is_known(Now now) {
-        const bool known = now.wall >= kEarliest;
-        stamped_unknown_ |= !known;
-        return known;
-    }
+    [[nodiscard]] static bool is_known(Now now) { return now.wall >= kEarliest; }
 
     std::uint64_t boot_;
     bool stamped_unknown_ = false;
     bool fixed_ = false;
+    std::optional<journal::ClockFix> told_;
 };
 
 }  // namespace holdfast::app
