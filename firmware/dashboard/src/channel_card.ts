@@ -64,22 +64,21 @@ export class ChannelCard {
     if (time !== undefined) this.when.dateTime = new Date(time).toISOString();
   }
 
-  draw(now: number): void {
+  /** `from`: where the time axis begins. */
+  draw(from: number, now: number): void {
     this.series.trim(now);
-    const columns = this.series.columns();
-    this.plot.dataset.points = String(columns[0].length);
+    this.plot.dataset.points = String(this.series.size);
     if (this.kind !== "chart" || !this.visible) return;
     if (!this.chart) {
       this.root.append(this.plot);
       this.chart = new Chart(this.plot, {
         unit: this.channel.unit,
         boolean: typeof this.current?.value === "boolean",
-        windowMs: kWindowMs,
         pointed: (time, at) => this.point(time, at),
       });
     }
     this.chart.resize(this.plot.clientWidth);
-    this.chart.draw(columns);
+    this.chart.draw(this.series.columns(), from, now);
   }
 
   recolour(): void {

@@ -9,14 +9,13 @@ const kFont = "11px system-ui, sans-serif";
 export interface ChartOptions {
   unit: string;
   boolean: boolean;
-  /** Milliseconds that are shown, up to now. */
-  windowMs: number;
   /** The reading beneath the pointer, of this chart or of its neighbours; undefined when the pointer has left. */
   pointed(time: number | undefined, value: number | undefined): void;
 }
 
 export class Chart {
   private plot: uPlot;
+  private range: [number, number] = [0, 1];
 
   constructor(
     private readonly target: HTMLElement,
@@ -25,7 +24,9 @@ export class Chart {
     this.plot = this.make([[], []]);
   }
 
-  draw(columns: [number[], number[]]): void {
+  /** Shows what lies between the two times, in milliseconds. */
+  draw(columns: [number[], (number | null)[]], from: number, to: number): void {
+    this.range = [from / 1000, to / 1000];
     this.plot.setData(columns);
   }
 
@@ -47,7 +48,7 @@ export class Chart {
   private make(data: uPlot.AlignedData): uPlot {
     const style = getComputedStyle(this.target);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
-    const { unit, boolean, windowMs, pointed } = this.options;
+    const { unit, boolean, pointed } = this.options;
     const grid = { stroke: colour("--grid"), width: 1 };
     const axis = { stroke: colour("--muted"), font: kFont, ticks: { show: false }, grid };
     const yAxis: uPlot.Axis = {
@@ -75,7 +76,7 @@ export class Chart {
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, sync: { key: "channels" }, points: { size: 8 } },
         scales: {
-          x: { range: () => [(Date.now() - windowMs) / 1000, Date.now() / 1000] },
+          x: { range: () => this.range },
           y: { range: (_plot, low, high) => (boolean ? [-0.1, 1.1] : padded(low, high)) },
         },
         axes: [

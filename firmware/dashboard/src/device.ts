@@ -2,12 +2,14 @@
 import { type Channel, type Device, type Reading, devicePath, get, readSince, Refused } from "./api";
 import { ChannelCard, kWindowMs } from "./channel_card";
 import { byId, element, setText, setTitle } from "./dom";
-import { formatAge, formatCount, formatLocal, formatUtc } from "./format";
+import { formatAge, formatCount, formatLocal, formatUtc, type Value } from "./format";
 import { Live, type LiveReading } from "./live";
 import { healthOf } from "./order";
 
 /** Between two drawings: what arrives within is drawn together. */
 const kDrawIntervalMs = 100;
+/** A device that has only just begun fills its charts from this width on. */
+const kShortestMs = 60_000;
 /** While the live feed is down, what is new is asked for instead. */
 const kAskIntervalMs = 5_000;
 /** So long the live feed may take to open before history is asked for without it. */
@@ -22,6 +24,8 @@ export class DevicePanel {
   private readonly note = byId("device-note");
   private readonly seen: IntersectionObserver;
   private readonly live: Live;
+  /** The earliest reading on any chart: all share one axis of time. */
+  private earliest = Infinity;
   private drawing = false;
   private stopped = false;
   private loading = false;
@@ -118,26 +122,31 @@ export class DevicePanel {
     const card = this.card(channel.name, channel.unit);
     if (!channel.last) return;
     const time = channel.last.time === undefined ? undefined : Date.parse(channel.last.time);
-    card.add(channel.last.value, time, Date.now());
+    this.add(card, channel.last.value, time);
     card.setCurrent(channel.last.value, time);
     this.mark(card);
+  }
+
+  private add(card: ChannelCard, value: Value, time: number | undefined): boolean {
+    const added = card.add(value, time, Date.now());
+    if (added) this.earliest = Math.min(this.earliest, time!);
+    return added;
   }
 
   private addPast(reading: Reading): void {
     const card = this.card(reading.channel, reading.unit);
     const time = reading.time === null ? undefined : Date.parse(reading.time);
-    const changed = card.add(reading.value, time, Date.now());
+    const changed = this.add(card, reading.value, time);
     if (!card.hasCurrent) card.setCurrent(reading.value, time);
     if (changed) this.mark(card);
   }
 
   private arrived(readings: LiveReading[]): void {
-    const now = Date.now();
     for (const reading of readings) {
       if (reading.device !== this.id) continue;
       const card = this.card(reading.channel, reading.unit);
       const time = reading.time === null ? undefined : Date.parse(reading.time);
-      card.add(reading.value, time, now);
+      this.add(card, reading.value, time);
       card.setCurrent(reading.value, time);
       this.mark(card);
     }
@@ -178,9 +187,10 @@ export class DevicePanel {
     this.drawing = true;
     requestAnimationFrame(() => {
       const now = Date.now();
+      const from = Math.max(now - kWindowMs, Math.min(this.earliest, now - kShortestMs));
       for (const card of this.changed) {
         card.showCurrent(now);
-        card.draw(now);
+        card.draw(from, now);
       }
       this.changed.clear();
       setTimeout(() => {

@@ -37,7 +37,9 @@ class Row {
     if (this.state.dataset.health !== health) this.state.dataset.health = health;
     setText(this.state, health);
     const seen = device.last_seen === undefined ? undefined : Date.parse(device.last_seen);
-    setText(this.seen, seen === undefined ? "never" : formatAge(seen, now));
+    // The hub itself, which is a device like others, sees itself always.
+    const unseen = device.state === "online" ? "–" : "never";
+    setText(this.seen, seen === undefined ? unseen : formatAge(seen, now));
     setTitle(this.seen, seen === undefined ? "" : `${formatLocal(seen, now)} · ${formatUtc(seen)}`);
     if (device.last_seen !== undefined) this.seen.dateTime = device.last_seen;
     setText(this.backlog, device.backlog === undefined ? "–" : formatCount(device.backlog));

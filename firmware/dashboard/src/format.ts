@@ -113,6 +113,12 @@ export function tickLabels(marks: readonly number[], unit: string): string[] {
   const decimals = Math.min(12, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + 1));
   const written = marks.map((mark) => String(Number((Math.abs(mark) / divisor).toFixed(decimals))));
   const needed = Math.max(0, ...written.map((text) => text.split(".")[1]?.length ?? 0));
+  if (needed > 3 && divisor > 1) {
+    // Neighbours that differ in their fifth digit are told as steps from the lowest.
+    const [lowest = 0, ...others] = marks;
+    const steps = tickLabels(others.map((mark) => mark - lowest), unit);
+    return [`${lowest < 0 ? "−" : ""}${formatNumber(Math.abs(lowest) / divisor, 4)}${suffix}`, ...steps.map((step) => `+${step}`)];
+  }
   return marks.map((mark) => {
     const text = (Math.abs(mark) / divisor).toFixed(needed);
     if (Number(text) === 0) return "0";

@@ -65,6 +65,7 @@ function show(): void {
   const offline = list.filter((device) => healthOf(device) === "offline").length;
   const backlog = list.reduce((sum, device) => sum + (device.backlog ?? 0), 0);
   setText(byId("count-devices"), formatCount(list.length));
+  setText(byId("word-devices"), list.length === 1 ? "device" : "devices");
   setText(byId("count-offline"), formatCount(offline));
   setText(byId("count-backlog"), formatCount(backlog));
   byId("count-offline").classList.toggle("bad", offline > 0);

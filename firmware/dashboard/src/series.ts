@@ -17,6 +17,8 @@ interface Point {
 }
 
 const kAheadMs = 60_000;
+const kShortestSilenceMs = 10_000;
+const kSilenceFactor = 8;
 
 export class Series {
   private buckets: Bucket[] = [];
@@ -53,15 +55,29 @@ export class Series {
     if (first > 0) this.buckets.splice(0, first);
   }
 
-  /** Times in seconds and values, rising in time, as uPlot takes them. */
-  columns(): [number[], number[]] {
+  get size(): number {
+    return this.buckets.reduce((count, { low, high }) => count + (low === high ? 1 : 2), 0);
+  }
+
+  /**
+   * Times in seconds and values, rising in time, as uPlot takes them. Null breaks the line where the channel was
+   * silent far longer than it is used to: a line drawn across would claim what nobody measured.
+   */
+  columns(): [number[], (number | null)[]] {
     const times: number[] = [];
-    const values: number[] = [];
+    const values: (number | null)[] = [];
     const push = (point: Point): void => {
       times.push(point.time / 1000);
       values.push(point.value);
     };
-    for (const { low, high } of this.buckets) {
+    const silence = this.silenceBuckets();
+    let before = this.buckets[0]?.index ?? 0;
+    for (const { index, low, high } of this.buckets) {
+      if (index - before > silence) {
+        times.push(((before + index + 1) / 2) * (this.bucketMs / 1000));
+        values.push(null);
+      }
+      before = index;
       if (low === high) {
         push(low);
       } else if (low.time <= high.time) {
@@ -73,6 +89,12 @@ export class Series {
       }
     }
     return [times, values];
+  }
+
+  private silenceBuckets(): number {
+    const steps = this.buckets.slice(1).map((bucket, at) => bucket.index - this.buckets[at]!.index);
+    const usual = steps.sort((a, b) => a - b)[steps.length >> 1] ?? 1;
+    return Math.max(kShortestSilenceMs / this.bucketMs, kSilenceFactor * usual);
   }
 
   /** Where the first bucket is whose index is not below `index`. New readings mostly belong at the end. */

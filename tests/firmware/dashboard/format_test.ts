@@ -69,7 +69,9 @@ test("marks of an axis share a scale and differ", () => {
   assert.deepEqual(tickLabels([20, 25, 30], "°C"), ["20", "25", "30"]);
   assert.deepEqual(tickLabels([117.5, 120, 122.5], ""), ["117.5", "120.0", "122.5"]);
   assert.deepEqual(tickLabels([-1, 0, 1], ""), ["−1", "0", "1"]);
-  assert.deepEqual(tickLabels([1_234_000, 1_234_500], ""), ["1.2340M", "1.2345M"]);
+  assert.deepEqual(tickLabels([1_230_000, 1_235_000], ""), ["1.230M", "1.235M"]);
   assert.deepEqual(tickLabels([2 * 1024 ** 3, 2.25 * 1024 ** 3], "B"), ["2.00Gi", "2.25Gi"]);
+  assert.deepEqual(tickLabels([2 ** 34, 2 ** 34 + 8192, 2 ** 34 + 16384], "B"), ["16Gi", "+8Ki", "+16Ki"]);
+  assert.deepEqual(tickLabels([95_255_000, 95_255_250], ""), ["95.25M", "+250"]);
   assert.deepEqual(tickLabels([], ""), []);
 });
