@@ -2,6 +2,7 @@
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -13,7 +14,11 @@ if (!output) {
   process.exit(2);
 }
 
-async function bundle(file) {
+// Whoever is sent the bundle is sent a copy of uPlot, and with it its licence.
+const require = createRequire(import.meta.url);
+const licence = readFileSync(join(dirname(require.resolve("uplot/package.json")), "LICENSE"), "utf8");
+
+async function bundle(file, banner = {}) {
   const result = await build({
     entryPoints: [join(source, file)],
     bundle: true,
@@ -22,14 +27,14 @@ async function bundle(file) {
     charset: "utf8",
     format: "esm",
     target: ["es2021", "chrome90", "firefox90", "safari15"],
-    legalComments: "inline",
+    banner,
   });
   return result.outputFiles[0].contents;
 }
 
 const pages = [
   ["/", "text/html; charset=utf-8", readFileSync(join(source, "index.html"))],
-  ["/app.js", "text/javascript; charset=utf-8", await bundle("main.ts")],
+  ["/app.js", "text/javascript; charset=utf-8", await bundle("main.ts", { js: `/* uPlot: ${licence}*/` })],
   ["/style.css", "text/css; charset=utf-8", await bundle("style.css")],
   ["/icon.svg", "image/svg+xml", readFileSync(join(source, "icon.svg"))],
 ];
