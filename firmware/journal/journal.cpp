@@ -153,7 +153,7 @@ void Journal::append(const ClockFix& fix, Instant now) {
 }
 
 /// Readings that find no room become numbers that will not come. They extend the last entry if that
-/// is such a gap already and has not been taken for writing.
+/// is such a gap already and has not been taken for writing or sending.
 void Journal::refuse(std::uint64_t count, Instant now) {
     close_open_batch();
     dropped_ += count;
@@ -161,7 +161,7 @@ void Journal::refuse(std::uint64_t count, Instant now) {
     next_seq_ += count;
     if (memory_.size() > written_) {
         Record& last = memory_.back().record;
-        const bool free = !out_ || last.position >= out_->end;
+        const bool free = !memory_.back().handed_out && (!out_ || last.position >= out_->end);
         if (free && last.kind == RecordKind::gap && last.stream == own_.id) {
             last.last_seq = next_seq_ - 1;
             return;
@@ -463,6 +463,7 @@ Journal::Next Journal::next(std::uint64_t position) const {
     if (entry >= undurable && std::any_of(undurable, entry + 1, blocked)) {
         return {};
     }
+    entry->handed_out = true;
     return {entry->record, false};
 }
 

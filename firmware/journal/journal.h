@@ -163,6 +163,7 @@ private:
         Record record;
         Instant due;         ///< to be written at this time; Instant::min() for Promise::now
         bool durable_first;  ///< not to be sent before it is durable
+        mutable bool handed_out = false;  ///< by `next`: it must not change any more
     };
     struct ChannelTable {
         std::vector<telemetry::Channel> rows;

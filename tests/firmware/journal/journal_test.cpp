@@ -198,6 +198,22 @@ TEST(Journal, refused_readings_become_one_gap_and_memory_stays_bounded) {
     LONGS_EQUAL(journal().dropped(), gap.last_seq - gap.first_seq + 1);
 }
 
+TEST(Journal, a_gap_that_was_handed_out_does_not_grow) {
+    desk.warm_up();
+    desk.options.memory_bytes = 1;
+    desk.crash();
+    desk.push();
+    const std::uint64_t gap = journal().next_position();
+    desk.sample();
+    desk.sample();
+    const auto before = journal().next(gap).record;
+    CHECK(before.has_value());
+    LONGS_EQUAL(2, before->last_seq - before->first_seq + 1);
+    desk.sample();
+    LONGS_EQUAL(before->last_seq, journal().next(gap).record->last_seq);
+    LONGS_EQUAL(before->last_seq + 1, journal().next(gap + 1).record->first_seq);
+}
+
 TEST(Journal, kept_readings_are_not_refused) {
     desk.options.memory_bytes = 200;
     desk.crash();
