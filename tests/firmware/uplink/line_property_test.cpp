@@ -20,7 +20,7 @@ public:
         : disk_("line-" + id) {
         options_.origin = id;
         options_.owes_upstream = owes_upstream;
-        options_.max_size_bytes = max_readings < 1000 ? 40 << 10 : 64 << 20;
+        options_.max_size_bytes = max_readings < 1000 ? 96 << 10 : 64 << 20;
         options_.database.vfs = disk_.name();
         options_.database.wal_bytes = 8 << 10;
     }

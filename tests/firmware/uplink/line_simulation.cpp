@@ -48,6 +48,10 @@ World::World(std::uint64_t seed, const MakeStorage& make) : random_(seed) {
     }
     for (const auto& node : nodes_) {
         node->evicts = limits && node->upstream != nullptr && random_.chance(60);
+        if (node->evicts) {
+            // What memory holds must fit into the journal, or no write ever succeeds.
+            node->options.memory_bytes = 4000;
+        }
         node->storage = make(node->id, node->evicts ? 20 + random_.below(200) : 1u << 30,
                              node->upstream != nullptr);
         start(*node);
@@ -504,7 +508,13 @@ std::string World::run() {
             return broken_.empty() ? compare() : broken_;
         }
         if (now_ > Instant{} + kTrouble + kPatience) {
-            return "what was appended has not arrived after a quiet half hour";
+            std::string why = "what was appended has not arrived after a quiet half hour";
+            for (const auto& node : nodes_) {
+                if (node->up && node->journal->storage_error() != nullptr) {
+                    why += "; " + node->id + ": " + node->journal->storage_error()->message;
+                }
+            }
+            return why;
         }
     }
     return broken_.empty() ? "nothing happens any more, and not all has arrived" : broken_;
