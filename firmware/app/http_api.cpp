@@ -57,8 +57,7 @@ http::Response asset(const http::Request& request, const dashboard::Asset& found
     response.headers.emplace_back("X-Content-Type-Options", "nosniff");
     response.headers.emplace_back("Referrer-Policy", "no-referrer");
     response.headers.emplace_back("Content-Security-Policy",
-                                  "default-src 'self'; style-src 'self' 'unsafe-inline'; "
-                                  "connect-src 'self' ws: wss:; frame-ancestors 'none'");
+                                  "default-src 'self'; frame-ancestors 'none'");
     if (found.gzip) {
         response.headers.emplace_back("Content-Encoding", "gzip");
     }
@@ -76,7 +75,10 @@ void answer_readings(Node& node, const std::string& device, const http::Target& 
     const bool csv = request->csv;
     node.storage().run(
         [query = std::move(request->query)](journal::Store& store) { return store.query(query); },
-        [respond = std::move(respond), csv, device, target](const Result<journal::Page>& page) {
+        [respond = std::move(respond), csv, device, target](Result<journal::Page> page) {
+            if (!page && page.error().code == ErrorCode::not_found) {
+                page = journal::Page{};  // a device that is known, but has sent nothing yet
+            }
             if (!page) {
                 respond(failure(page.error()));
                 return;
@@ -117,6 +119,10 @@ void answer_device(Node& node, const std::string& device, Respond respond) {
 /// Below /api/devices. False: nothing of that name.
 bool answer_devices(Node& node, const http::Target& target, Respond& respond) {
     const std::vector<std::string>& path = target.segments;
+    // This node sees itself as long as it answers.
+    if (const auto own = node.fleet().find(node.config().node.id); own != node.fleet().end()) {
+        own->second.last_seen = system::wall_now();
+    }
     if (path.size() == 2) {
         respond(json(hub::devices_json(node.fleet(), node.journal())));
         return true;
