@@ -12,9 +12,9 @@
 
 namespace holdfast::net {
 
-/// The settings, certificates and keys of many sessions. A server's may be used by several network
-/// threads (wolfSSL counts its references under a lock of its own); a client's belongs to one, for
-/// it keeps sessions for resumption.
+/// The settings, certificates and keys of many sessions. A server's may be used
+/// by several network threads (wolfSSL counts its references under a lock of
+/// its own); a client's belongs to one, for it keeps sessions for resumption.
 class WolfTlsContext final : public TlsContext,
                              public std::enable_shared_from_this<WolfTlsContext> {
 public:
@@ -33,6 +33,7 @@ public:
     [[nodiscard]] WOLFSSL_SESSION* session(const std::string& key) const;
     /// Takes `session`, in place of an earlier one.
     void keep_session(const std::string& key, WOLFSSL_SESSION* session);
+    void forget_session(const std::string& key) { sessions_.erase(key); }
 
 private:
     struct FreeContext {

@@ -31,8 +31,10 @@ TlsSession::TlsSession(WolfTlsContext& context, OutQueue& queue, NetworkThread& 
       thread_(thread) {}
 
 TlsSession::~TlsSession() {
-    if (!session_key_.empty() && !broken_) {
-        // Only now has a TLS 1.3 server surely sent its ticket.
+    // Only now has a TLS 1.3 server surely sent its ticket. TLS 1.2 is not
+    // resumed: when a server no longer knows the ticket (it was started anew),
+    // wolfSSL before 5.7.6 fails the full handshake that follows.
+    if (resumable_ && !broken_ && wolfSSL_version(session_.get()) == TLS1_3_VERSION) {
         if (WOLFSSL_SESSION* kept = wolfSSL_get1_session(session_.get())) {
             context_->keep_session(session_key_, kept);
         }
@@ -100,6 +102,9 @@ Result<bool> TlsSession::handshake(ByteView& input) {
     if (wolfSSL_get_error(session_.get(), result) == WOLFSSL_ERROR_WANT_READ) {
         return false;
     }
+    // Were the earlier session what the server stumbles over, every further try
+    // would fail as well.
+    context_->forget_session(session_key_);
     return std::unexpected(failure(result));
 }
 
@@ -115,6 +120,7 @@ void TlsSession::finish_handshake() {
             wolfSSL_X509_free(peer);
         }
     }
+    resumable_ = !session_key_.empty();
     wolfSSL_FreeHandshakeResources(session_.get());
 }
 
@@ -200,8 +206,8 @@ Error TlsSession::failure(int result) {
     }
     if (failure.server && failure.error == NO_PEER_CERT && history.last_tx.level != alert_fatal &&
         wolfSSL_version(session_.get()) == TLS1_2_VERSION) {
-        // RFC 5246, Section 7.4.6, lets a server say why; wolfSSL does not. Nothing it sends is
-        // encrypted at this point.
+        // RFC 5246, Section 7.4.6, lets a server say why; wolfSSL does not. Nothing
+        // it sends is encrypted at this point.
         constexpr std::array<unsigned char, 7> kHandshakeFailure{21, 3, 3, 0, 2, alert_fatal, 40};
         queue_.append(std::as_bytes(std::span(kHandshakeFailure)));
     }
@@ -225,7 +231,8 @@ int TlsSession::transmit(WOLFSSL*, char* buffer, int size, void* self) {
     return size;
 }
 
-/// Called for each certificate of the chain, the peer's own last; what it returns decides.
+/// Called for each certificate of the chain, the peer's own last; what it
+/// returns decides.
 int TlsSession::verify(int ok, WOLFSSL_X509_STORE_CTX* store) {
     auto& self = *static_cast<TlsSession*>(store->userCtx);
     if (ok == 0) {
@@ -243,8 +250,8 @@ int TlsSession::verify(int ok, WOLFSSL_X509_STORE_CTX* store) {
     return 1;
 }
 
-/// RFC 9525, Section 6.5: an address is looked for among the certificate's alternative names of
-/// that kind, octet by octet, and nowhere else.
+/// RFC 9525, Section 6.5: an address is looked for among the certificate's
+/// alternative names of that kind, octet by octet, and nowhere else.
 bool TlsSession::address_matches(WOLFSSL_X509* certificate) const {
     if (certificate == nullptr) {
         return false;
