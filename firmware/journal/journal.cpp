@@ -313,6 +313,11 @@ std::uint64_t Journal::append_received(Record record) {
 // ---- Storage
 
 Instant Journal::first_due() const {
+    if (storage_error_) {
+        // Tried again even where the hub has meanwhile acknowledged all that failed: others are
+        // turned away until a write succeeds.
+        return kAtOnce;
+    }
     return std::min(records_due(), flushing_ && owed_deletion() ? kAtOnce : release_due_);
 }
 

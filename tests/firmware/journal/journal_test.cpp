@@ -241,6 +241,19 @@ TEST(Journal, a_failed_write_is_tried_again_and_nothing_is_lost_or_doubled) {
     LONGS_EQUAL(journal().next_position(), journal().durable_before());
 }
 
+TEST(Journal, a_failure_is_forgotten_even_where_nothing_is_left_to_write) {
+    desk.warm_up();
+    desk.push();
+    desk.store.fail_next();
+    (void)desk.write();
+    journal().release(journal().next_position(), desk.now);
+    CHECK(journal().deadline() == desk.now + desk.options.retry_delay);
+    desk.now += desk.options.retry_delay;
+    LONGS_EQUAL(0, desk.write());
+    CHECK(journal().storage_error() == nullptr);
+    LONGS_EQUAL(-1, desk.write());
+}
+
 TEST(Journal, flush_writes_and_deletes_at_once) {
     desk.warm_up();
     desk.sample(3);
