@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kKiB = 1u << 10u;
 constexpr std::uint64_t kMiB = 1u << 20u;
 constexpr std::uint64_t kGiB = 1u << 30u;
+/// So much smaller than the journal is what is written at once.
+constexpr std::uint64_t kWritesInJournal = 8;
 constexpr std::size_t kLongestId = 64;
 constexpr std::size_t kFileSizeLimit = 1u << 20u;
 
@@ -52,7 +54,10 @@ void read_journal(Section& section, Config::Journal& journal) {
             policy == 0 ? journal::WhenFull::drop_oldest : journal::WhenFull::refuse_new;
     }
     section.duration("commit_interval", journal.commit_interval, 1ms, 1h);
-    section.size("memory", journal.memory_bytes, 64 * kKiB, kGiB);
+    // One write must fit beside what it makes room for.
+    const std::uint64_t share = journal.max_size_bytes / kWritesInJournal;
+    journal.memory_bytes = std::min(journal.memory_bytes, share);
+    section.size("memory", journal.memory_bytes, 64 * kKiB, std::min(kGiB, share));
 }
 
 /// Two files that are of use only together.
@@ -149,7 +154,7 @@ void check_origins(Section& section, const std::vector<std::string>& origins) {
     }
 }
 
-void read_listen(Section& section, Config::Listen& listen) {
+void read_listen(Section& section, Config::Listen& listen, std::uint64_t journal_bytes) {
     if (section.text("address", listen.address, "\"127.0.0.1:8080\"")) {
         check_address(section, listen.address);
     }
@@ -166,7 +171,9 @@ void read_listen(Section& section, Config::Listen& listen) {
     section.count("max_connections", listen.max_connections, 1, 1'000'000);
     section.duration("handshake_timeout", listen.handshake_timeout, 100ms, 10min);
     section.duration("idle_timeout", listen.idle_timeout, 1s, 24h);
-    section.size("max_message", listen.max_message_bytes, kKiB, 64 * kMiB);
+    const std::uint64_t share = journal_bytes / kWritesInJournal;
+    listen.max_message_bytes = std::min(listen.max_message_bytes, share);
+    section.size("max_message", listen.max_message_bytes, kKiB, std::min(64 * kMiB, share));
 }
 
 void check_driver(Section& section, const std::string& driver) {
@@ -233,7 +240,7 @@ public:
         });
         read_table("listen", [&](Section& section) {
             config.listen = Config::Listen{};
-            read_listen(section, *config.listen);
+            read_listen(section, *config.listen, config.journal.max_size_bytes);
         });
         read_table("log", [&](Section& section) { read_log(section, config.log); });
         read_sensors(config.sensors);

@@ -26,8 +26,8 @@ struct Config {
         std::uint64_t max_size_bytes = 256u << 20;  ///< max_size; at least 1 MiB
         journal::WhenFull when_full = journal::WhenFull::drop_oldest;
         Duration commit_interval = std::chrono::milliseconds(200);  ///< 1 ms to 1 h
-        std::uint64_t memory_bytes =
-            1u << 20;  ///< memory: readings held in memory at most; 64 KiB to 1 GiB
+        /// memory: readings held in memory at most; 64 KiB to 1 GiB, and an eighth of max_size.
+        std::uint64_t memory_bytes = 1u << 20;
     } journal;
 
     struct Uplink {
@@ -54,8 +54,9 @@ struct Config {
         std::uint64_t max_connections = 10'000;
         Duration handshake_timeout = std::chrono::seconds(10);  ///< TLS and the request's head
         Duration idle_timeout =
-            std::chrono::seconds(75);                ///< silence, after which a connection is dead
-        std::uint64_t max_message_bytes = 1u << 20;  ///< max_message, of /v1/push; 1 KiB to 64 MiB
+            std::chrono::seconds(75);  ///< silence, after which a connection is dead
+        /// max_message, of /v1/push; 1 KiB to 64 MiB, and an eighth of journal.max_size.
+        std::uint64_t max_message_bytes = 1u << 20;
     };
     std::optional<Listen> listen;
 

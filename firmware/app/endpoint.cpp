@@ -1,5 +1,6 @@
 #include "firmware/app/endpoint.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -12,10 +13,16 @@ namespace {
 using websocket::CloseCode;
 using websocket::Opcode;
 
+hub::LineOptions line_options(const Config& config) {
+    hub::LineOptions options;
+    options.max_batch_bytes = std::min(options.max_batch_bytes, config.journal.max_size_bytes / 8);
+    return options;
+}
+
 class LineEndpoint final : public Endpoint {
 public:
     LineEndpoint(Node& node, hub::Admission admission)
-        : line_(node.shared(), std::move(admission), {}) {}
+        : line_(node.shared(), std::move(admission), line_options(node.config())) {}
 
     std::optional<Close> received(Opcode opcode, ByteView payload, Now now) override {
         if (opcode != Opcode::binary) {

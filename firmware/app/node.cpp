@@ -142,6 +142,9 @@ void Node::turn() {
         log::info("clock: the time is known now; readings taken before will be given theirs");
         journal_->append(*fix, now.monotonic);
     }
+    // The journal first: it closes the batch that has waited long enough, and the line sends it in
+    // the same turn, so that the hub has it before it would have to be written here.
+    write(now);
     Instant deadline = kNever;
     if (uplink_) {
         deadline = uplink_->turn(now);
@@ -149,7 +152,6 @@ void Node::turn() {
     if (server_) {
         deadline = std::min(deadline, server_->turn(now));
     }
-    write(now);
     if (journal_->durable_before() != seen_durable_) {
         seen_durable_ = journal_->durable_before();
         moved();

@@ -42,10 +42,9 @@ public:
             return std::nullopt;
         }
         fixed_ = true;
-        return is_known(now)
-                   ? journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(),
-                                       now.wall.time_since_epoch().count()}
-                   : told_;
+        return is_known(now) ? journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(),
+                                                 now.wall.time_since_epoch().count()}
+                             : told_;
     }
 
 private:

@@ -64,7 +64,9 @@ std::set<std::string> device_ids(const Fleet& fleet, const journal::Journal& jou
         ids.insert(id);
     }
     for (const auto& [id, stream] : journal.streams()) {
-        if (stream.id != journal.own().id && stream.origin != journal.own().origin) {
+        // This node itself is a device once it has had a reading of its own.
+        const bool own = stream.origin == journal.own().origin;
+        if (!own || !journal.channels(stream.origin, stream.epoch.journal).empty()) {
             ids.insert(stream.origin);
         }
     }

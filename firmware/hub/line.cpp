@@ -15,10 +15,14 @@ Line::Line(Shared shared, Admission admission, const LineOptions& options)
     : shared_(shared), admission_(std::move(admission)), options_(options) {}
 
 Line::~Line() {
-    if (greeted_ && !superseded_) {
-        Device& entry = device(admission_.device);
-        entry.online = false;
-        entry.connected_since.reset();
+    if (!greeted_ || superseded_) {
+        return;
+    }
+    for (auto& [origin, entry] : shared_.fleet) {
+        if (origin == admission_.device || entry.via == admission_.device) {
+            entry.online = false;
+            entry.connected_since.reset();
+        }
     }
 }
 
@@ -128,7 +132,10 @@ Result<void> Line::open(const journal::OpenMessage& message) {
         }
     }
     if (message.origin != admission_.device) {
-        device(message.origin).via = admission_.device;
+        // As far as can be known from here, who is behind a relay is there while the relay is.
+        Device& relayed = device(message.origin);
+        relayed.via = admission_.device;
+        relayed.online = true;
     }
     return {};
 }
