@@ -227,13 +227,19 @@ class Sensors(Scenario):
     def test_a_rotated_file(self):
         file = self.path("feed.jsonl")
         hub, _ = self.pair(SENSOR.format(file))
-        for turn in range(5):
+        for turn in range(3):
             with open(file, "a", encoding="utf-8") as out:
-                out.writelines(self.line(1000 * turn + n) for n in range(1000))
+                out.write(self.line(1000 * turn))
+                out.flush()
+                wait_for("the file is followed", lambda: 1000 * turn in self.values(hub))
+                out.writelines(self.line(1000 * turn + n) for n in range(1, 1000))
             os.rename(file, f"{file}.{turn}")
-        with open(file, "w", encoding="utf-8") as out:
-            out.write(self.line(5000))
-        wait_for("the newest is read", lambda: self.values(hub)[-1:] == [5000])
+            with open(f"{file}.{turn}", "a", encoding="utf-8") as out:
+                out.write(self.line(-1 - turn))  # by a writer that does not know yet
+            wait_for("all is read", lambda: -1 - turn in self.values(hub))
+        values = self.values(hub)
+        self.assertEqual([value for value in values if value >= 0], list(range(3000)))
+        self.assertEqual(len(values), 3003)
 
     def test_lines_that_are_no_readings(self):
         file = self.write("feed.jsonl", self.line(1) + "garbage\n\n[]\n" + '{"channel":"c"}\n' + "\x00\x01\n" + "x" * 200_000 + "\n" +

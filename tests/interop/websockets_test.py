@@ -285,13 +285,16 @@ class Server(Scenario):
 
     def test_a_silent_peer_is_found(self):
         hub = line_peer.Hub()
+        came_again = asyncio.Event()
 
         async def handler(number, socket):
             await self.take_all(hub, socket, 1000)
             if number == 1:
                 socket.transport.pause_reading()  # as behind a router that forgot the connection
-                await asyncio.sleep(30)
+                await came_again.wait()
+                socket.transport.abort()
                 return None
+            came_again.set()
             return "done"
 
         gateway = self.run_with_gateway(handler, uplink='heartbeat = "1 s"\npong_timeout = "300 ms"')
