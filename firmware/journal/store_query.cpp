@@ -172,7 +172,7 @@ Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::
     const std::uint64_t skipped =
         query_.after >= record.position ? query_.after + 1 - record.position : 0;
     for (std::uint64_t i = skipped; i < batch.readings.size(); ++i) {
-        const telemetry::Reading& reading = batch.readings[i];
+        const telemetry::Reading& reading = batch.readings[static_cast<std::size_t>(i)];
         const auto channel = channels_.find({journal, reading.channel});
         std::optional<std::int64_t> time_us;
         if (wall_minus_uptime) {
