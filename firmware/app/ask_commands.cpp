@@ -38,7 +38,15 @@ int complain(const Error& error) {
 }
 
 std::string plain_text(const json::value& value) {
-    return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+    if (value.is_string()) {
+        return std::string(value.get_string());
+    }
+    if (value.is_double()) {
+        std::string text;
+        telemetry::append_json(text, telemetry::Value(value.get_double()));
+        return text;
+    }
+    return json::serialize(value);
 }
 
 /// The JSON object as a person reads it: a heading a section, a line a value.

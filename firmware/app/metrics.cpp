@@ -155,7 +155,7 @@ std::string uplink_status(const Node& node) {
         .text("path", "direct");
     json.text("since", format_time(now.wall - (now.monotonic - engine.since())));
     if (engine.round_trip()) {
-        json.real("rtt_ms", seconds(*engine.round_trip()) * 1000);
+        json.real("rtt_ms", static_cast<double>(engine.round_trip()->count()) / 1000);
     }
     json.real("heartbeat_interval_s", seconds(node.config().uplink->heartbeat));
     json.number("reconnects", engine.reconnects())
@@ -170,7 +170,10 @@ std::string sensors_status(const Node& node) {
     std::string list = "[";
     for (const SensorScheduler::State& sensor : node.sensors()->states()) {
         Json json;
-        json.text("driver", sensor.driver).number("channels", sensor.channels);
+        json.text("driver", sensor.driver);
+        if (sensor.channels > 0) {
+            json.number("channels", sensor.channels);
+        }
         if (sensor.last_time) {
             json.text("last_time", format_time(*sensor.last_time));
         }

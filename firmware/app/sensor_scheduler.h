@@ -29,8 +29,8 @@ public:
     void stop();
 
     struct State {
-        std::string driver;  ///< with the path, for lines
-        std::size_t channels = 0;
+        std::string driver;        ///< with the path, for lines
+        std::size_t channels = 0;  ///< found by a polled driver; 0 where it is not known
         std::optional<WallTime> last_time;
         std::string last_error;
     };

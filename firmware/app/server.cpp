@@ -198,6 +198,8 @@ void Server::check_tokens(Instant now) {
         }
     }
     for (Session* session : revoked) {
+        log::warning("hub: the token of device " + session->endpoint()->line()->admission().device +
+                     " was revoked: its line ends");
         session->goodbye("the device's token was revoked", kRetryAfterSuperseded, false);
     }
 }
