@@ -21,6 +21,8 @@ constexpr Duration kRetryAfterStop = std::chrono::seconds(1);
 /// one id would chase each other.
 constexpr Duration kRetryAfterSuperseded = std::chrono::seconds(30);
 constexpr Duration kLogInterval = std::chrono::seconds(1);
+/// Answers that may wait for a peer before it is not heard any more.
+constexpr std::size_t kSendLimitBytes = 256u << 10;
 
 }  // namespace
 
@@ -30,6 +32,7 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
     options.address = config.address;
     options.max_connections = static_cast<std::size_t>(config.max_connections);
     options.tls_timeout = config.handshake_timeout;
+    options.stream.send_limit_bytes = kSendLimitBytes;
     if (!config.tls_cert.empty()) {
         net::ServerTlsOptions tls;
         tls.cert_file = config.tls_cert;

@@ -55,12 +55,10 @@ void Session::on_bytes(std::span<std::byte> bytes) {
 
 void Session::receive_http(std::span<std::byte>& bytes) {
     while (!bytes.empty() && !socket_ && !ending_) {
-        if (answering_) {
+        if (answering_ || congested_) {
             append(unread_, bytes);
             bytes = {};
-            if (unread_.size() > kPipelinedBytes) {
-                stream_->pause();
-            }
+            regulate();
             return;
         }
         ByteView unread = bytes;
@@ -102,20 +100,51 @@ void Session::handle(const http::Request& request) {
 
 void Session::respond(http::Response response, bool head_only) {
     answering_ = false;
-    stream_->send(as_bytes(to_wire(response, head_only)));
+    transmit(as_bytes(to_wire(response, head_only)));
     if (!response.keep_alive) {
         end();
         return;
     }
+    unsent_before_ = stream_->unsent_bytes();
     net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout);
-    if (!unread_.empty()) {
+    answer_unread();
+}
+
+/// What the client sent ahead, unless it does not take what it is given.
+void Session::answer_unread() {
+    if (!unread_.empty() && !answering_ && !congested_ && !ending_) {
         Bytes unread = std::exchange(unread_, {});
         std::span<std::byte> bytes(unread);
-        stream_->resume();
         receive_http(bytes);
         if (socket_ && !ending_) {
             receive_socket(bytes);
         }
+    }
+    regulate();
+}
+
+// ---- Back-pressure
+
+/// A peer that asks and does not listen is not heard until it has taken its answers.
+void Session::transmit(ByteView bytes) {
+    if (!stream_->send(bytes)) {
+        congested_ = true;
+        regulate();
+    }
+}
+
+void Session::on_writable() {
+    congested_ = false;
+    heard_ = true;  // whoever takes its answers lives
+    answer_unread();
+    send_due();
+}
+
+/// Receives, or not: a connection that ends always does, for its end is to be heard.
+void Session::regulate() {
+    const bool pause = !ending_ && (held_back_ || congested_ || unread_.size() > kPipelinedBytes);
+    if (pause != std::exchange(paused_, pause)) {
+        pause ? stream_->pause() : stream_->resume();
     }
 }
 
@@ -232,7 +261,7 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         }
     }
     if (!out.empty()) {
-        stream_->send(out);
+        transmit(out);
     }
     if (refused) {
         server_.log_turned_away(stream_->peer() + ": " + refused->reason);
@@ -259,7 +288,7 @@ void Session::send_due() {
     }
     const bool farewell = endpoint_->line() != nullptr && endpoint_->line()->said_goodbye();
     if (!out.empty()) {
-        stream_->send(out);
+        transmit(out);
     }
     if (farewell) {
         close(websocket::CloseCode::try_again_later, "");
@@ -286,15 +315,15 @@ void Session::journal_moved() {
 }
 
 void Session::hold_back() {
-    if (endpoint_ && endpoint_->gives_readings() && !ending_ && !std::exchange(held_back_, true)) {
-        stream_->pause();
+    if (endpoint_ && endpoint_->gives_readings() && !ending_) {
+        held_back_ = true;
+        regulate();
     }
 }
 
 void Session::go_on() {
-    if (std::exchange(held_back_, false) && !ending_) {
-        stream_->resume();
-    }
+    held_back_ = false;
+    regulate();
 }
 
 // ---- The end
@@ -326,9 +355,7 @@ void Session::close(websocket::CloseCode code, const std::string& reason) {
 /// Sends what waits, then closes; whatever the peer still says is not heard.
 void Session::end() {
     if (!std::exchange(ending_, true)) {
-        if (held_back_) {
-            stream_->resume();
-        }
+        regulate();
         net::NetworkThread::cancel(*this);
         stream_->shutdown(kFarewell);
     }
@@ -344,7 +371,9 @@ void Session::on_closed(const Error&) {
 /// Before the upgrade: no request came in time. After it: half of the idle time has passed.
 void Session::expired() {
     if (!socket_) {
-        if (answering_) {
+        // A large answer on a slow line may take longer, as long as it moves.
+        const std::size_t unsent = stream_->unsent_bytes();
+        if (answering_ || unsent < std::exchange(unsent_before_, unsent)) {
             net::NetworkThread::of(server_.node().io())
                 .schedule(*this, server_.config().idle_timeout);
         } else {

@@ -42,6 +42,7 @@ public:
 
 private:
     void on_bytes(std::span<std::byte> bytes) override;
+    void on_writable() override;
     void on_closed(const Error& error) override;
     void expired() override;
 
@@ -54,6 +55,9 @@ private:
                                                   const http::Target& target);
     void refuse(int status, const std::string& why);
     void send_due();
+    void transmit(ByteView bytes);
+    void answer_unread();
+    void regulate();
     void end();
 
     Server& server_;
@@ -65,7 +69,10 @@ private:
     bool answering_ = false;
     bool heard_ = false;
     bool pinged_ = false;
-    bool held_back_ = false;
+    std::size_t unsent_before_ = 0;  ///< when the time ran out last
+    bool held_back_ = false;         ///< there is no room for readings
+    bool congested_ = false;         ///< the peer does not take its answers
+    bool paused_ = false;
     bool ending_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
