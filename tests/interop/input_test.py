@@ -126,19 +126,65 @@ class Messages(Scenario):
         asyncio.run(asyncio.wait_for(conversation(self.hub().start()), 90))
 
 
+UPGRADE = (b"GET /v1/push HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+
+
+def frame(opcode, payload):
+    """A client's frame of up to 125 bytes."""
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+class Deaf(Scenario):
+    """Those who ask and ask and never read an answer are not heard any more; what waits for them is bounded."""
+
+    def flood(self, hub, *chunks):
+        """Sends the last chunk again and again, until the hub takes no more."""
+        before = hub.rss_bytes()
+        with tcp(hub) as connection:
+            for chunk in chunks[:-1]:
+                connection.sendall(chunk)
+            connection.settimeout(1)
+            with self.assertRaises(OSError, msg="the hub holds the sender back"):
+                deadline = time.monotonic() + 20
+                while time.monotonic() < deadline:
+                    connection.sendall(chunks[-1])
+            self.assertLess(hub.rss_bytes() - before, 48 * MIB)
+            self.assertEqual(hub.get("/healthz")[0], 200)
+            # It listens after all: everything goes on.
+            connection.settimeout(20)
+            for _ in range(100):
+                self.assertTrue(connection.recv(1 << 16))
+        wait_for("it is gone", lambda: hub.metric("holdfast_connections") == 1)
+
+    def test_pings(self):
+        self.flood(self.hub().start(), UPGRADE, frame(9, b"x" * 125) * 500)
+
+    def test_bad_messages(self):
+        self.flood(self.hub().start(), UPGRADE, frame(1, b"x") * 1000)
+
+    def test_requests_one_after_the_other(self):
+        async def fill(hub):
+            async with connect(hub, "/v1/push") as socket:
+                for _ in range(10):
+                    await push(socket, *({"channel": "c", "value": n} for n in range(10_000)))
+
+        hub = self.hub().start()
+        asyncio.run(fill(hub))
+        self.flood(hub, b"GET /api/devices/hub/readings?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+
+
 class Connections(Scenario):
     def test_thousands_of_silent_and_half_open_connections(self):
         hub = self.hub(listen='handshake_timeout = "2 s"\nidle_timeout = "3 s"').start()
         before = hub.rss_bytes()
-        upgrade = (b"GET /v1/push HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                   b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         silent = [tcp(hub) for _ in range(2000)]
         halves = [tcp(hub) for _ in range(500)]
         upgraded = [tcp(hub) for _ in range(500)]
         for connection in halves:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half:")
         for connection in upgraded:
-            connection.sendall(upgrade)
+            connection.sendall(UPGRADE)
         began = time.monotonic()
         while time.monotonic() - began < 1:
             self.assertEqual(hub.get("/healthz")[0], 200)
