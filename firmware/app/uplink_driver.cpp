@@ -9,6 +9,7 @@
 #include "firmware/app/node.h"
 #include "platform/net/connect.h"
 #include "platform/system/log.h"
+#include "platform/system/memory.h"
 
 namespace holdfast::app {
 
@@ -229,6 +230,7 @@ void UplinkDriver::receive(std::span<std::byte> bytes, Now now) {
         logged_.clear();
         tries_ = 0;
         node_.told_time(*told);
+        system::give_back_memory();  // of the handshake
     }
 }
 
@@ -277,6 +279,10 @@ Instant UplinkDriver::turn(Now now) {
             send_due(now);
         }
     }
+    if (draining_ && node_.journal().first_position() >= node_.journal().store_end()) {
+        draining_ = false;
+        system::give_back_memory();
+    }
     for (const std::string& notice : engine_.take_notices()) {
         log::warning("uplink: " + notice);
     }
@@ -312,6 +318,7 @@ void UplinkDriver::read_due(Now now) {
     if (!read) {
         return;
     }
+    draining_ = true;
     node_.storage().run(
         [read = *read](journal::Store& store) { return store.read(read.position, read.max_bytes); },
         [this, alive = alive_](Result<std::vector<journal::Record>> records) {

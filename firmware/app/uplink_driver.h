@@ -78,6 +78,7 @@ private:
     std::optional<websocket::Connection> socket_;
     Instant upgrade_due_ = kNever;
     bool writable_ = true;
+    bool draining_ = false;  ///< rows of the store were read, and not all are acknowledged yet
     bool stopped_ = false;
     std::string logged_;  ///< the last failure that was logged in full
     std::uint64_t tries_ = 0;

@@ -7,6 +7,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <wolfssl/openssl/x509v3.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 
 #include "platform/net/tls_errors.h"
 
@@ -20,6 +21,19 @@ bool is_address(const std::string& host) {
     boost::system::error_code error;
     boost::asio::ip::make_address(host, error);
     return !error;
+}
+
+/// wolfSSL keeps tables of the points that it has multiplied twice, 800 KiB each, to be faster at
+/// the next. A server gains by it; a client, which shakes hands once in a long while, would hold
+/// more memory for it than for all the rest of a gateway.
+void forget_points(const WolfTlsContext& context) {
+#ifdef FP_ECC
+    if (context.role() == WolfTlsContext::Role::client) {
+        wc_ecc_fp_free();
+    }
+#else
+    static_cast<void>(context);
+#endif
 }
 
 }  // namespace
@@ -95,6 +109,7 @@ Result<bool> TlsSession::handshake(ByteView& input) {
                            ? wolfSSL_accept(session_.get())
                            : wolfSSL_connect(session_.get());
     input = std::exchange(input_, {});
+    forget_points(*context_);
     if (result == WOLFSSL_SUCCESS) {
         finish_handshake();
         return true;
@@ -235,6 +250,7 @@ int TlsSession::transmit(WOLFSSL*, char* buffer, int size, void* self) {
 /// returns decides.
 int TlsSession::verify(int ok, WOLFSSL_X509_STORE_CTX* store) {
     auto& self = *static_cast<TlsSession*>(store->userCtx);
+    forget_points(*self.context_);
     if (ok == 0) {
         if (self.distrust_ == 0) {
             self.distrust_ = store->error;
