@@ -1,6 +1,7 @@
 """Bad days of the line: tokens, certificates, a hub that is not there, two gateways with one name."""
 
 import os
+import signal
 
 from harness import Scenario, free_port, main, stays, wait_for
 
@@ -147,6 +148,32 @@ class Absent(BadLine):
             self.feed_more(100)
             gateway.start()
         hub.start()
+        self.assert_delivered(hub, gateway)
+
+    def test_hub_that_hangs(self):
+        """It is there and answers nothing, as a machine that swaps: the line is given up, and all arrives once it is back."""
+        hub = self.hub().start()
+        gateway = self.gateway(f"ws://127.0.0.1:{hub.port}/v1/uplink", hub.token("gateway"), self.feed(),
+                               'heartbeat = "1 s"\npong_timeout = "500 ms"\nconnect_timeout = "1 s"').start()
+        self.assert_delivered(hub, gateway)
+        hub.child.send_signal(signal.SIGSTOP)
+        self.feed_more(1000)
+        wait_for("the line is given up", lambda: gateway.status()["uplink"]["reconnects"] > 0, 20, 0.1)
+        wait_for("the next tries have their time-out", lambda: gateway.logged("no answer to the WebSocket handshake"), 20, 0.1)
+        self.feed_more(1000)
+        hub.child.send_signal(signal.SIGCONT)
+        self.assert_delivered(hub, gateway)
+
+    def test_gateway_that_hangs(self):
+        """The hub gives its line up; when it wakes up it comes again, and nothing is doubled."""
+        hub = self.hub(listen='idle_timeout = "2 s"').start()
+        gateway = self.gateway(f"ws://127.0.0.1:{hub.port}/v1/uplink", hub.token("gateway"), self.feed()).start()
+        self.assert_delivered(hub, gateway)
+        gateway.child.send_signal(signal.SIGSTOP)
+        wait_for("the hub gives it up", lambda: hub.get_json("/api/devices/gateway")["state"] == "offline", 20, 0.1)
+        self.feed_more(1000)
+        gateway.child.send_signal(signal.SIGCONT)
+        wait_for("it is back", lambda: len(hub.readings("gateway")) == self.fed)
         self.assert_delivered(hub, gateway)
 
     def test_server_that_is_no_hub(self):

@@ -228,6 +228,28 @@ class Limit(Scenario):
         self.assertTrue(all(row["value"] == noise(row["seq"]) for row in rows))
         self.assertIn(total, [row["seq"] for row in rows[-1:]])
 
+    def test_sampled_readings_that_were_refused_leave_a_gap(self):
+        """A sensor cannot be asked to wait: what there was no room for is a Gap with its reason."""
+        hub = self.hub()
+        gateway = self.gateway(f"ws://127.0.0.1:{hub.port}/v1/uplink", hub.token("gateway"),
+                               '[journal]\nmax_size = "2 MiB"\nwhen_full = "refuse-new"\nmemory = "64 KiB"\n'
+                               '[[sensor]]\ndriver = "procfs"\ninterval = "20 ms"\n', listen="").start()
+        Pusher(gateway).give(400_000)
+        wait_for("sampled readings are refused", lambda: gateway.status()["journal"]["dropped"] > 100, 30, 0.1)
+        hub.start()
+        self.wait_live(gateway)
+        wait_for("it takes readings again", lambda: gateway.get("/readyz")[0] == 200, 30)
+        gaps = wait_for("the gap arrives", lambda: hub.get_json("/api/devices/gateway")["gap_records"], 30)
+        self.assertEqual({gap["reason"] for gap in gaps}, {"refused"})
+        newest = max(gap["last_seq"] for gap in gaps)
+        rows = wait_for("readings go on", lambda: [rows for rows in [hub.readings("gateway")] if rows[-1]["seq"] > newest][-1:], 30)[0]
+        gaps = hub.get_json("/api/devices/gateway")["gap_records"]
+        self.assertLess(len(gaps), 100, "more than the interface shows")
+        missing = {n for gap in gaps for n in range(gap["first_seq"], gap["last_seq"] + 1)}
+        numbers = {row["seq"] for row in rows}
+        self.assertFalse(missing & numbers)
+        self.assertEqual(missing | numbers, set(range(1, max(numbers) + 1)) | missing)
+
     def test_refuse_new_keeps_what_is_there_and_takes_more_later(self):
         hub, gateway, pusher = self.outage("refuse-new")
         taken = pusher.give(400_000)
