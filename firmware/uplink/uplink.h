@@ -31,7 +31,7 @@ struct UplinkOptions {
     Duration welcome_timeout = std::chrono::seconds(10);
     /// Records sent and not yet acknowledged, and records read ahead from the store: bytes of each.
     std::uint64_t window_bytes = 1u << 20;
-    std::uint64_t read_bytes = 256u << 10;
+    std::size_t read_bytes = 256u << 10;
 };
 
 /// One message for the line: the WebSocket message is `head` followed by `body`.
@@ -85,7 +85,7 @@ public:
 
     struct Read {
         std::uint64_t position = 0;
-        std::uint64_t max_bytes = 0;
+        std::size_t max_bytes = 0;
     };
     /// What is to be read from the store, if anything; at most one read is out at a time. The
     /// caller answers with `fetched`.

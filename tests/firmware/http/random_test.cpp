@@ -13,7 +13,7 @@ namespace {
 using Generator = std::mt19937_64;
 
 std::size_t below(Generator& random, std::size_t limit) {
-    return random() % limit;
+    return static_cast<std::size_t>(random() % limit);
 }
 
 constexpr std::string_view kSample =

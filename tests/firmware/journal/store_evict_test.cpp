@@ -39,8 +39,8 @@ struct Traffic {
 
     Write next() {
         Write write;
-        const std::uint64_t count = 1 + random.below(3);
-        for (std::uint64_t i = 0; i < count; ++i) {
+        const std::size_t count = 1 + random.below(3);
+        for (std::size_t i = 0; i < count; ++i) {
             const std::size_t which = random.below(4);
             const StreamId stream = which == 3 ? kLarge : static_cast<StreamId>(10 + which);
             Record record =

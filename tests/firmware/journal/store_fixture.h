@@ -35,7 +35,7 @@ public:
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return z ^ (z >> 31);
     }
-    std::uint64_t below(std::uint64_t end) { return number() % end; }
+    std::size_t below(std::size_t end) { return static_cast<std::size_t>(number() % end); }
 
 private:
     std::uint64_t state_;

@@ -104,9 +104,9 @@ TEST(Store, consecutive_small_batches_become_one_row) {
     LONGS_EQUAL(1, records.size());
     LONGS_EQUAL(100, records[0].last_seq);
     const auto batch = telemetry::decode(*records[0].body);
-    for (std::uint64_t seq = 1; seq <= 100; ++seq) {
-        CHECK_TRUE(batch->readings[seq - 1].value == reading(seq).value);
-        CHECK_TRUE(batch->readings[seq - 1].time_us == reading(seq).time_us);
+    for (std::size_t i = 0; i < 100; ++i) {
+        CHECK_TRUE(batch->readings[i].value == reading(i + 1).value);
+        CHECK_TRUE(batch->readings[i].time_us == reading(i + 1).time_us);
     }
     LONGS_EQUAL(100, journal.store->count_readings().value());
 }

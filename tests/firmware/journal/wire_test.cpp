@@ -131,7 +131,7 @@ TEST(Wire, flipped_bits_do_no_harm) {
 TEST(Wire, noise_does_no_harm) {
     std::mt19937_64 random(5);
     for (int i = 0; i < 20'000; ++i) {
-        Bytes noise(random() % 40);
+        Bytes noise(static_cast<std::size_t>(random() % 40));
         for (std::byte& byte : noise) {
             byte = static_cast<std::byte>(random());
         }

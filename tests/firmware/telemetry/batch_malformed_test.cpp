@@ -70,9 +70,9 @@ TEST(MalformedBatch, of_random_bytes_does_no_harm) {
     std::mt19937_64 random(seed);
     const std::vector<Batch> batches = small_batches();
     for (int i = 0; i < 20'000; ++i) {
-        Bytes bytes = encode(batches[random() % batches.size()]);
-        for (std::size_t changes = 1 + random() % 8; changes > 0; --changes) {
-            bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+        Bytes bytes = encode(batches[below(random, batches.size())]);
+        for (std::size_t changes = 1 + below(random, 8); changes > 0; --changes) {
+            bytes[below(random, bytes.size())] = static_cast<std::byte>(random());
         }
         const auto decoded = decode(bytes, {.readings = 1000});
         CHECK_TEXT(!decoded || comes_back(*decoded), ("seed " + std::to_string(seed)).c_str());

@@ -38,7 +38,7 @@ Value random_value(std::mt19937_64& random, std::size_t type, unsigned wildness)
         case 2:
             return random() % (wildness + 2) == 0;
         case 3: {
-            return std::string(random() % (wildness + 3),
+            return std::string(below(random, wildness + 3),
                                static_cast<char>('a' + random() % (wildness + 1)));
         }
         default:
@@ -119,10 +119,14 @@ std::vector<Batch> small_batches() {
     return batches;
 }
 
+std::size_t below(std::mt19937_64& random, std::size_t end) {
+    return static_cast<std::size_t>(random() % end);
+}
+
 Batch random_batch(std::mt19937_64& random, std::size_t readings) {
     Batch batch;
     batch.boot = random() % 3 == 0 ? random() : 0;
-    const std::size_t channels = 1 + random() % (1 + random() % 8);
+    const std::size_t channels = 1 + below(random, 1 + below(random, 8));
     std::vector<std::pair<ChannelId, std::size_t>> columns;
     for (std::size_t i = 0; i < channels; ++i) {
         columns.emplace_back(random() % 2 == 0 ? i + 1 : random(), random() % 5);
@@ -132,7 +136,7 @@ Batch random_batch(std::mt19937_64& random, std::size_t readings) {
     const auto time_wildness = random() % 4;
     std::uint64_t time = random() % 2 == 0 ? 1'795'168'800'000'000u : random();
     for (std::size_t i = 0; i < readings; ++i) {
-        const auto& [channel, type] = columns[(in_turn ? i : random()) % channels];
+        const auto& [channel, type] = columns[in_turn ? i % channels : below(random, channels)];
         batch.readings.push_back(
             {channel, static_cast<std::int64_t>(time), random_value(random, type, wildness)});
         if (!in_turn || i % channels == channels - 1) {

@@ -25,6 +25,8 @@ namespace holdfast::telemetry {
 [[nodiscard]] std::vector<Batch> small_batches();
 
 /// Any batch: a few channels of any types, regular and wild times and values.
+/// A random number below `end`.
+[[nodiscard]] std::size_t below(std::mt19937_64& random, std::size_t end);
 [[nodiscard]] Batch random_batch(std::mt19937_64& random, std::size_t readings);
 
 /// The recorded machine temperature, as readings of channel 1.

@@ -30,6 +30,11 @@ std::string name(const EpochKey& key, std::uint64_t seq) {
     return key.first + " run " + std::to_string(key.second.run) + " number " + std::to_string(seq);
 }
 
+/// An epoch's numbers begin with 1.
+const Given& number(const std::vector<Given>& given, std::uint64_t seq) {
+    return given[static_cast<std::size_t>(seq - 1)];
+}
+
 }  // namespace
 
 World::World(std::uint64_t seed, const MakeStorage& make) : random_(seed) {
@@ -84,7 +89,8 @@ void World::at(Instant when, Event event) {
 }
 
 void World::later(std::int64_t max_us, Event event) {
-    at(now_ + Duration(random_.below(static_cast<std::uint64_t>(max_us)) + 1), std::move(event));
+    at(now_ + Duration(random_.engine() % static_cast<std::uint64_t>(max_us) + 1),
+       std::move(event));
 }
 
 // ---- Life and death
@@ -569,7 +575,7 @@ std::string World::compare() {
                 const journal::GapReason reason =
                     journal::decode_gap(*record.body).value_or(journal::GapReason::corrupt);
                 for (std::uint64_t seq = record.first_seq; seq <= record.last_seq; ++seq) {
-                    const Given& missing = given[seq - 1];
+                    const Given& missing = number(given, seq);
                     const bool honest =
                         reason == journal::GapReason::evicted
                             ? evicted_allowed
@@ -584,7 +590,7 @@ std::string World::compare() {
                 continue;
             }
             if (record.kind == journal::RecordKind::clock_fix) {
-                if (given[record.first_seq - 1].reading) {
+                if (number(given, record.first_seq).reading) {
                     return name(key, record.first_seq) + " is no clock fix";
                 }
                 continue;
@@ -597,7 +603,7 @@ std::string World::compare() {
             for (std::size_t i = 0; i < batch->readings.size(); ++i) {
                 const telemetry::Reading& came = batch->readings[i];
                 const std::uint64_t seq = record.first_seq + i;
-                const Given& gave = given[seq - 1];
+                const Given& gave = number(given, seq);
                 if (!gave.reading || gave.refused || gave.reading->time_us != came.time_us ||
                     gave.boot != batch->boot || !same(gave.reading->value, came.value) ||
                     channels[came.channel - 1].name != gave.channel) {
@@ -618,7 +624,7 @@ std::string World::compare() {
     for (const auto& [key, given] : truth_) {
         const std::uint64_t have = through.contains(key) ? through.at(key) : 0;
         for (std::uint64_t seq = have + 1; seq <= given.size(); ++seq) {
-            if (given[seq - 1].owed) {
+            if (number(given, seq).owed) {
                 return name(key, seq) + " was promised and is missing";
             }
         }

@@ -27,7 +27,9 @@ struct Random : Entropy {
             byte = static_cast<std::byte>(engine());
         }
     }
-    [[nodiscard]] std::uint64_t below(std::uint64_t n) { return engine() % n; }
+    [[nodiscard]] std::size_t below(std::size_t n) {
+        return static_cast<std::size_t>(engine() % n);
+    }
     [[nodiscard]] bool chance(unsigned percent) { return below(100) < percent; }
     std::mt19937_64 engine;
 };

@@ -14,7 +14,7 @@ namespace {
 using Generator = std::mt19937_64;
 
 std::size_t below(Generator& random, std::size_t limit) {
-    return random() % limit;
+    return static_cast<std::size_t>(random() % limit);
 }
 
 std::string random_text(Generator& random, std::size_t size) {
