@@ -191,6 +191,9 @@ bench::Samples samples_of(const Load& load) {
     if (load.kind == "counter") {
         return bench::counter(load.readings);
     }
+    if (load.kind == "noise") {
+        return bench::noise(load.readings);
+    }
     return bench::from_csv(load.kind);
 }
 
@@ -201,7 +204,8 @@ int main(int argc, char** argv) {
     CLI::App line("pushes readings through one connection of /v1/push");
     line.add_option("--host", load.host)->capture_default_str();
     line.add_option("--port", load.port)->required();
-    line.add_option("--kind", load.kind, "ten, counter, or a CSV file")->capture_default_str();
+    line.add_option("--kind", load.kind, "ten, counter, noise, or a CSV file")
+        ->capture_default_str();
     line.add_option("--readings", load.readings)->capture_default_str();
     line.add_option("--per-message", load.per_message)->capture_default_str();
     line.add_option("--window", load.window, "readings sent and not yet acknowledged")

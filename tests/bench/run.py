@@ -30,6 +30,7 @@ class Sizes:
 
     def __init__(self, smoke):
         self.drain = 20_000 if smoke else 2_000_000
+        self.small_rows = 1_000 if smoke else 100_000
         self.push = 10_000 if smoke else 500_000
         self.counter = 2_000 if smoke else 100_000
         self.memory = 10_000 if smoke else 1_000_000
@@ -179,11 +180,10 @@ class Node:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self):
-        """Resident now, resident at most, the share of it that is this process's own, in MiB."""
+        """Resident now, resident at most, and what of it is not the content of files, in MiB."""
         status, rollup = self.proc("status"), self.proc("smaps_rollup")
         return {"rss": int(status["VmRSS"]) / 1024, "peak": int(status["VmHWM"]) / 1024,
-                "pss": int(rollup["Pss"]) / 1024,
-                "private": (int(rollup["Private_Clean"]) + int(rollup["Private_Dirty"])) / 1024}
+                "anonymous": int(rollup["Anonymous"]) / 1024}
 
 
 class Line:
@@ -215,7 +215,8 @@ class Bench:
     def __init__(self, build, sizes, table):
         self.holdfast = os.path.join(build, "holdfast")
         self.tools = os.path.join(build, "tests/bench")
-        self.build, self.sizes, self.table = build, sizes, table
+        self.static = os.path.join(os.path.dirname(build), "static/holdfast")
+        self.sizes, self.table = sizes, table
         self.directory = tempfile.mkdtemp(prefix="holdfast-bench-")
         self.children = []
         subprocess.run(["sh", os.path.join(ROOT, "tests/certificates.sh"), self.path("tls")], check=True,
@@ -248,20 +249,21 @@ class Bench:
                     f'ca_file = "{ca_file or self.path("tls/ca.pem")}"\nretry_min = "20 ms"\nretry_max = "20 ms"\n'
                     f'[listen]\naddress = "127.0.0.1:{port}"\n{sections}', port)
 
-    def push(self, node, kind, readings, per_message=100):
+    def push(self, node, kind, readings, per_message=100, window=20_000):
         ran = subprocess.run([os.path.join(self.tools, "push_load"), "--port", str(node.port), "--kind", kind,
-                              "--readings", str(readings), "--per-message", str(per_message)],
-                             capture_output=True, text=True, check=False)
+                              "--readings", str(readings), "--per-message", str(per_message), "--window",
+                              str(window)], capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             raise RuntimeError(ran.stderr)
         return json.loads(ran.stdout)
 
-    def backlogged(self, name, kind, readings):
-        """Hub and gateway, both down; the gateway has a backlog."""
+    def backlogged(self, name, kind, readings, per_message=1000, ca_file=None):
+        """Hub and gateway, both down; the gateway has a backlog. Small messages each wait for the one before."""
         hub = self.hub(f"{name}-hub")
-        gateway = self.gateway(name, hub)
+        gateway = self.gateway(name, hub, ca_file)
         gateway.start()
-        pushed = self.push(gateway, kind, readings, 1000)["readings"]
+        window = 20_000 if per_message >= 100 else 1
+        pushed = self.push(gateway, kind, readings, per_message, window)["readings"]
         gateway.stop()
         return hub, gateway, pushed
 
@@ -287,8 +289,32 @@ def drain_once(hub, gateway, pushed):
 
 
 def drain(bench):
-    hub, gateway, pushed = bench.backlogged("drain", "ten", bench.sizes.drain)
-    kept = bench.path("drain.kept")
+    sizes = bench.sizes
+    what = "pushed 1,000 a message while the hub was absent; line live until last acknowledgement"
+    runs, pushed = drain_rounds(bench, "ten", sizes.drain, 1000)
+    bench.table.add_rates("drain", [run["rate"] for run in runs], "readings/s",
+                          f"{pushed:,} readings of ten sensors, {what}", "≥ 1,000,000")
+    per_million = 1e6 / pushed
+    bench.table.add_rates("drain, CPU of the gateway", [run["cpu"][0] * per_million for run in runs], "s/million",
+                          "user and system time of the process, /proc/PID/stat, in steps of 10 ms; without start")
+    bench.table.add_rates("drain, CPU of the hub", [run["cpu"][1] * per_million for run in runs], "s/million",
+                          "the same, with its start")
+    for direction, name in (("bytes_sent", "up"), ("bytes_received", "down")):
+        bench.table.add_rates(f"drain, wire {name}", [run["line"][direction] / pushed for run in runs], "B/reading",
+                              "TCP payload by ss -ti, TLS handshake and all")
+    runs, pushed = drain_rounds(bench, "noise", sizes.drain, 1000)
+    bench.table.add_rates("drain, doubles of full precision", [run["rate"] for run in runs], "readings/s",
+                          f"the same with {pushed:,} random doubles, which nothing makes small", "≥ 1,000,000")
+    runs, pushed = drain_rounds(bench, "ten", sizes.small_rows, 10)
+    bench.table.add_rates("drain, after a slow outage", [run["rate"] for run in runs], "readings/s",
+                          f"the same with {pushed:,} readings that were committed ten at a time", "≥ 1,000,000")
+
+
+def drain_rounds(bench, kind, readings, per_message):
+    """The same backlog drained again and again. With ten a message each message has waited for the one before."""
+    name = f"drain-{kind}-{per_message}"
+    hub, gateway, pushed = bench.backlogged(name, kind, readings, per_message)
+    kept = bench.path(f"{name}.kept")
     shutil.move(gateway.data_dir, kept)
     runs = []
     for _ in range(bench.sizes.rounds):
@@ -297,17 +323,7 @@ def drain(bench):
         shutil.copytree(kept, gateway.data_dir)
         os.sync()
         runs.append(drain_once(hub, gateway, pushed))
-    how = f"{pushed:,} readings of ten sensors, pushed while the hub was absent; line live until last acknowledgement"
-    bench.table.add_rates("drain", [run["rate"] for run in runs], "readings/s", how, "≥ 1,000,000")
-    per_million = 1e6 / pushed
-    cpu = "user and system time of the process, /proc/PID/stat; without start"
-    bench.table.add_rates("drain, CPU of the gateway", [run["cpu"][0] * per_million for run in runs],
-                          "s/million", cpu)
-    bench.table.add_rates("drain, CPU of the hub", [run["cpu"][1] * per_million for run in runs], "s/million",
-                          "the same, with its start")
-    for direction, name in (("bytes_sent", "up"), ("bytes_received", "down")):
-        bench.table.add_rates(f"drain, wire {name}", [run["line"][direction] / pushed for run in runs], "B/reading",
-                              "TCP payload by ss -ti, TLS handshake and all")
+    return runs, pushed
 
 
 def push(bench):
@@ -387,10 +403,12 @@ def live_costs(bench):
     sizes = bench.sizes
     with contextlib.ExitStack() as stack:
         cases = []
-        for name, sensors, healthy in (("one", 1, True), ("ten", 10, True), ("outage", 10, False)):
+        for name, sensors, healthy, interval in (("one", 1, True, "200 ms"), ("ten", 10, True, "200 ms"),
+                                                 ("outage", 10, False, "200 ms"), ("rare", 10, False, "10 s")):
             path, fed = stack.enter_context(fed_fifo(bench, f"live-{name}", sensors))
             hub = bench.hub(f"live-{name}-hub")
-            gateway = bench.gateway(f"live-{name}", hub, sections=lines_sensor(path))
+            gateway = bench.gateway(f"live-{name}", hub, sections=lines_sensor(path) +
+                                    f'[journal]\ncommit_interval = "{interval}"\n')
             if healthy:
                 hub.start()
             gateway.start()
@@ -409,7 +427,8 @@ def live_costs(bench):
             if healthy:
                 report_live_wire(bench, sensors, readings, seconds, first[2], counters)
             if name != "one":
-                report_disk(bench, "healthy line" if healthy else "outage", readings, seconds, written, asked)
+                state = {"ten": "healthy line", "outage": "outage", "rare": "outage, commit_interval 10 s"}[name]
+                report_disk(bench, state, readings, seconds, written, asked)
 
 
 def report_live_wire(bench, sensors, readings, seconds, first, last):
@@ -422,42 +441,47 @@ def report_live_wire(bench, sensors, readings, seconds, first, last):
 
 
 def report_disk(bench, state, readings, seconds, written, asked):
-    how = f"write_bytes of /proc/PID/io over {seconds:.0f} s, ten sensors at 1 Hz through a FIFO"
-    healthy = state == "healthy line"
-    bench.table.add(f"disk, {state}", number(written / seconds * 3600 / 1024), "KiB/h", how, "≤ 4" if healthy else "")
-    bench.table.add(f"disk, {state}", number(written / readings), "B/reading", "the same by reading",
-                    "" if healthy else "≤ 200")
-    bench.table.add(f"disk, {state}, asked for", number(asked / seconds * 3600 / 1024), "KiB/h",
-                    "wchar: all calls of write(), those that wake a thread of its own as well")
+    """What was asked for, and what the file system made of it: whole pages of 4 KiB."""
+    for count, name, how in ((asked, "", "wchar of /proc/PID/io: bytes given to write()"),
+                             (written, ", pages", "write_bytes of /proc/PID/io: pages of 4 KiB made dirty")):
+        how += f"; {seconds:.0f} s, ten sensors at 1 Hz through a FIFO"
+        bench.table.add(f"disk{name}, {state}", number(count / seconds * 3600 / 1024), "KiB/h", how,
+                        "≤ 4" if state == "healthy line" else "")
+        bench.table.add(f"disk{name}, {state}", number(count / readings), "B/reading", "the same by reading",
+                        "≤ 200" if state == "outage" else "")
 
 
 def memory(bench):
-    for cas, name in ((None, "small ca_file"), (SYSTEM_CAS, "system's ca_file")):
-        if not os.path.exists(cas or "/"):
-            continue
-        short = name.split()[0]
-        hub, gateway, pushed = bench.backlogged(f"memory-{short[:5]}", "ten", bench.sizes.memory)
-        if cas is not None:
-            # The hub's own root must be among them for the drain.
-            with open(cas, encoding="utf-8") as system, open(bench.path("tls/ca.pem"), encoding="utf-8") as own:
-                bundle = system.read() + "\n" + own.read()
-            with open(bench.path("bundle.pem"), "w", encoding="utf-8") as out:
-                out.write(bundle)
-            with open(gateway.config, encoding="utf-8") as config:
-                text = config.read().replace(bench.path("tls/ca.pem"), bench.path("bundle.pem"))
-            with open(gateway.config, "w", encoding="utf-8") as out:
-                out.write(text)
-        gateway.start()
-        time.sleep(0.2 if bench.sizes.settle_s < 1 else 3)
-        idle = gateway.memory()
-        gateway.stop()
-        drained = drain_once(hub, gateway, pushed)["memory"]
-        private = f"of it private {idle['private']:.1f}, PSS {idle['pss']:.1f}"
-        bench.table.add(f"memory, hub absent, {name}", f"{idle['rss']:.1f}", "MiB",
-                        f"VmRSS with TLS and a backlog of {pushed:,}; {private}", "≤ 8")
-        bench.table.add(f"memory, drain, {name}", f"{drained['peak']:.1f}", "MiB",
-                        f"VmHWM after the drain; VmRSS then {drained['rss']:.1f}, private {drained['private']:.1f}",
-                        "≤ 8")
+    measure_memory(bench, "", bench.path("tls/ca.pem"))
+    if os.path.exists(SYSTEM_CAS):
+        bundle = bench.path("bundle.pem")
+        with open(bundle, "w", encoding="utf-8") as out:
+            for file in (SYSTEM_CAS, bench.path("tls/ca.pem")):  # the hub's own root must be among them
+                with open(file, encoding="utf-8") as roots:
+                    out.write(roots.read() + "\n")
+        measure_memory(bench, ", system's ca_file", bundle)
+    if os.path.exists(bench.static):
+        dynamic, bench.holdfast = bench.holdfast, bench.static
+        measure_memory(bench, ", static", bench.path("tls/ca.pem"))
+        bench.holdfast = dynamic
+
+
+def measure_memory(bench, variant, ca_file):
+    name = "memory" + re.sub(r"\W", "", variant)
+    hub, gateway, pushed = bench.backlogged(name, "ten", bench.sizes.memory, ca_file=ca_file)
+    gateway.start()
+    time.sleep(bench.sizes.settle_s / 5)
+    idle = gateway.memory()
+    gateway.stop()
+    drained = drain_once(hub, gateway, pushed)["memory"]
+    bench.table.add(f"memory, hub absent{variant}", f"{idle['rss']:.1f}", "MiB",
+                    f"VmRSS with TLS and a backlog of {pushed:,}; {own(idle)}", "≤ 8")
+    bench.table.add(f"memory, drained{variant}", f"{drained['rss']:.1f}", "MiB",
+                    f"VmRSS when that has been drained; {own(drained)}; VmHWM {drained['peak']:.1f}", "≤ 8")
+
+
+def own(memory):
+    return f"heap, stacks and other anonymous pages {memory['anonymous']:.1f}, the rest is the executable's and libraries'"
 
 
 def size(bench):

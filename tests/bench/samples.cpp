@@ -61,6 +61,20 @@ Samples counter(std::size_t count) {
     return samples;
 }
 
+Samples noise(std::size_t count) {
+    std::mt19937_64 random(1);  // NOLINT: the same at every call
+    std::normal_distribution<double> value(20.0, 0.5);
+    Samples samples{"°C", {}};
+    samples.rows.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::array<char, 40> text{};
+        std::snprintf(text.data(), text.size(), "%.17g", value(random));
+        samples.rows.push_back({0, kStartUs + static_cast<std::int64_t>(i) * kSecondUs,
+                                std::strtod(text.data(), nullptr), text.data()});
+    }
+    return samples;
+}
+
 Samples from_csv(const std::filesystem::path& file) {
     std::ifstream in(file);
     Samples samples{"°C", {}};

@@ -26,6 +26,8 @@ struct Samples {
 [[nodiscard]] Samples ten_sensors(std::size_t count);
 /// One sensor that counts seconds.
 [[nodiscard]] Samples counter(std::size_t count);
+/// One sensor a second that speaks in doubles of full precision: nothing about them is decimal.
+[[nodiscard]] Samples noise(std::size_t count);
 /// A file of lines "2013-12-02 21:15:00,73.96732207" after a head line. Empty if it cannot be read.
 [[nodiscard]] Samples from_csv(const std::filesystem::path& file);
 
