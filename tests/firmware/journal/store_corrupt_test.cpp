@@ -15,6 +15,7 @@
 
 #include "platform/simulated/disk.h"
 #include "tests/firmware/journal/store_fixture.h"
+#include "tests/stride.h"
 
 using namespace holdfast;
 using namespace holdfast::journal;
@@ -95,7 +96,7 @@ TEST_GROUP(StoreCorruption){};
 
 TEST(StoreCorruption, a_file_cut_anywhere_is_read_or_moved_aside) {
     const Bytes sound = sound_file();
-    for (std::size_t size = 0; size < sound.size(); size += size < 2'048 ? 61 : 509) {
+    for (std::size_t size = 0; size < sound.size(); size += kStride * (size < 2'048 ? 61 : 509)) {
         Disk disk("cut");
         disk.put("/d/journal.db", Bytes(sound.begin(), sound.begin() + static_cast<long>(size)));
         use(disk);
@@ -104,7 +105,7 @@ TEST(StoreCorruption, a_file_cut_anywhere_is_read_or_moved_aside) {
 
 TEST(StoreCorruption, a_flipped_bit_anywhere_is_found_or_harmless) {
     const Bytes sound = sound_file();
-    for (std::size_t at = 0; at < sound.size(); at += at < 4'096 ? 3 : 97) {
+    for (std::size_t at = 0; at < sound.size(); at += kStride * (at < 4'096 ? 3 : 97)) {
         Disk disk("flip");
         Bytes flipped = sound;
         flipped[at] ^= static_cast<std::byte>(1u << (at % 8));

@@ -16,6 +16,7 @@
 #include "platform/simulated/disk.h"
 #include "tests/firmware/journal/store_fixture.h"
 #include "tests/firmware/journal/store_model.h"
+#include "tests/stride.h"
 
 using namespace holdfast;
 using namespace holdfast::journal;
@@ -194,7 +195,7 @@ bool live(Target target, std::uint64_t nth, Disk::Fault fault, AfterFailure afte
     return failed;
 }
 
-/// For all n, until a life meets no failure.
+/// For all n, until a life meets no failure (on the host).
 void live_with_each(Target target, Disk::Fault fault, AfterFailure after) {
     Life undisturbed("count");
     CHECK_TRUE(undisturbed.open());
@@ -207,7 +208,7 @@ void live_with_each(Target target, Disk::Fault fault, AfterFailure after) {
                                 : target == Target::sync ? counters.syncs
                                                          : counters.truncates;
     std::uint64_t failures = 0;
-    for (std::uint64_t nth = 1; nth <= count + 3; ++nth) {
+    for (std::uint64_t nth = 1; nth <= count + 3; nth += kStride) {
         failures += live(target, nth, fault, after, std::nullopt) ? 1 : 0;
         if (after == AfterFailure::cut_power) {
             failures += live(target, nth, fault, after, nth) ? 1 : 0;

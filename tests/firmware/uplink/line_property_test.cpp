@@ -7,6 +7,7 @@
 
 #include "platform/simulated/disk.h"
 #include "tests/firmware/uplink/line_simulation.h"
+#include "tests/stride.h"
 
 using namespace holdfast;
 using namespace holdfast::simulation;
@@ -102,13 +103,15 @@ void run_seeds(std::uint64_t count, const World::MakeStorage& make) {
 TEST_GROUP(LineProperty){};
 
 TEST(LineProperty, each_reading_arrives_once_in_order_whatever_the_network_and_the_nodes_do) {
-    run_seeds(1000, [](const std::string& id, std::size_t max_readings, bool owes_upstream) {
-        return std::make_unique<ModelStore>(id, max_readings, owes_upstream);
-    });
+    run_seeds(1000 / kStride,
+              [](const std::string& id, std::size_t max_readings, bool owes_upstream) {
+                  return std::make_unique<ModelStore>(id, max_readings, owes_upstream);
+              });
 }
 
 TEST(LineProperty, each_reading_arrives_once_in_order_from_sqlite_on_a_disk_that_loses_power) {
-    run_seeds(20, [](const std::string& id, std::size_t max_readings, bool owes_upstream) {
-        return std::make_unique<SqliteStorage>(id, max_readings, owes_upstream);
-    });
+    run_seeds(20 / kStride,
+              [](const std::string& id, std::size_t max_readings, bool owes_upstream) {
+                  return std::make_unique<SqliteStorage>(id, max_readings, owes_upstream);
+              });
 }
