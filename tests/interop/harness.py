@@ -27,6 +27,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HOLDFAST = os.environ.get("HOLDFAST", "")
 SEED = int(os.environ.get("HOLDFAST_SEED") or random.SystemRandom().randrange(1 << 32))
 LOG_TAIL_BYTES = 4000
+# For a build with the address sanitizer: what was freed is not to look like memory that is held.
+os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1:verify_asan_link_order=0")
 
 
 def wait_for(what, look, seconds=20.0, every=0.02):
