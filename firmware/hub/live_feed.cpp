@@ -44,12 +44,19 @@ void LiveFeed::add(std::uint64_t end_position, const std::string& device,
                        seq++);
     }
     json += ']';
+    waiting_bytes_ += json.size();
     waiting_.push_back({end_position, {device, std::move(json)}});
+    if (waiting_bytes_ > kWaitingBytes) {
+        waiting_.clear();
+        waiting_bytes_ = 0;
+        overflowed_ = true;
+    }
 }
 
 std::vector<LiveFeed::Text> LiveFeed::take(std::uint64_t durable_before) {
     std::vector<Text> out;
     while (!waiting_.empty() && waiting_.front().end_position <= durable_before) {
+        waiting_bytes_ -= waiting_.front().text.json.size();
         if (listeners_ > 0) {
             out.push_back(std::move(waiting_.front().text));
         }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "firmware/base/bytes.h"
@@ -15,9 +16,12 @@
 namespace holdfast::hub {
 
 /// `/v1/live`: each reading, as JSON text, from the moment when it is durable. Text is made only
-/// while somebody listens, once for all of them.
+/// while somebody listens, once for all of them. While the disk hangs, at most kWaitingBytes of it
+/// are held: then all is dropped, and who listens has to be told.
 class LiveFeed {
 public:
+    static constexpr std::size_t kWaitingBytes = 16u << 20;
+
     struct Text {
         std::string device;
         std::string json;  ///< an array of readings
@@ -32,6 +36,8 @@ public:
              std::uint64_t first_seq);
     /// What has become durable, in order.
     [[nodiscard]] std::vector<Text> take(std::uint64_t durable_before);
+    /// True once after text was dropped: no listener has the whole any more.
+    [[nodiscard]] bool take_overflow() { return std::exchange(overflowed_, false); }
 
 private:
     struct Waiting {
@@ -40,6 +46,8 @@ private:
     };
     std::size_t listeners_ = 0;
     std::deque<Waiting> waiting_;
+    std::size_t waiting_bytes_ = 0;
+    bool overflowed_ = false;
 };
 
 }  // namespace holdfast::hub

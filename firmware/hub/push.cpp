@@ -120,7 +120,7 @@ std::optional<JsonError> PushSession::number(std::vector<JsonReading>& readings)
 std::optional<JsonError> PushSession::take(std::vector<JsonReading>& readings, Stamp stamp,
                                            Instant now) {
     if (readings.empty()) {
-        waiting_.push_back({shared_.journal.next_position(), taken_});
+        await(shared_.journal.next_position());
         return std::nullopt;
     }
     const std::uint64_t last = source_.empty() ? 0 : *readings.back().n;
@@ -132,8 +132,17 @@ std::optional<JsonError> PushSession::take(std::vector<JsonReading>& readings, S
         return end.error();
     }
     taken_ += count;
-    waiting_.push_back({*end, taken_});
+    await(*end);
     return std::nullopt;
+}
+
+/// Messages that add nothing add no entry either.
+void PushSession::await(std::uint64_t position) {
+    if (!waiting_.empty() && waiting_.back().position == position) {
+        waiting_.back().count = taken_;
+    } else {
+        waiting_.push_back({position, taken_});
+    }
 }
 
 std::optional<std::string> PushSession::durable() {

@@ -42,9 +42,11 @@ private:
     [[nodiscard]] std::optional<telemetry::JsonError> take(
         std::vector<telemetry::JsonReading>& readings, Stamp stamp, Instant now);
 
+    void await(std::uint64_t position);
+
     struct Waiting {
         std::uint64_t position;
-        std::uint64_t count;  ///< readings of this connection, or the source's number
+        std::uint64_t count;  ///< readings of this connection
     };
 
     Shared shared_;

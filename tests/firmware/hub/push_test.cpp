@@ -56,6 +56,15 @@ TEST(Push, an_empty_array_is_acknowledged_too) {
     STRCMP_EQUAL(R"({"ack":0})", commit().c_str());
 }
 
+TEST(Push, what_adds_nothing_to_a_durable_journal_is_acknowledged_at_once) {
+    STRCMP_EQUAL("", tell(R"({"channel":"t","value":1})").c_str());
+    STRCMP_EQUAL(R"({"ack":1})", commit().c_str());
+    STRCMP_EQUAL("", tell("[]").c_str());
+    STRCMP_EQUAL("", tell("[]").c_str());
+    STRCMP_EQUAL(R"({"ack":1})", push->durable().value_or("").c_str());
+    CHECK(push->idle());
+}
+
 TEST(Push, a_bad_message_gets_an_error_and_costs_nothing_else) {
     STRCMP_EQUAL("", tell(R"({"channel":"t","value":1})").c_str());
     STRCMP_CONTAINS(R"("at":1)", tell(R"([{"channel":"t","value":1},{"channel":"t"}])").c_str());
@@ -178,4 +187,17 @@ TEST(LiveFeed, a_time_that_is_not_known_yet_is_null) {
     live.add_listener();
     add(3, 77);
     STRCMP_CONTAINS(R"("time":null)", live.take(3)[0].json.c_str());
+}
+
+TEST(LiveFeed, what_waits_beyond_the_limit_is_dropped_and_told_once) {
+    const std::string large(hub::LiveFeed::kWaitingBytes / 2, 'x');
+    live.add_listener();
+    live.add(1, "d", channels, {0, {{1, 0, large}}}, 1);
+    CHECK(!live.take_overflow());
+    live.add(2, "d", channels, {0, {{1, 0, large}}}, 2);
+    CHECK(live.take_overflow());
+    CHECK(!live.take_overflow());
+    LONGS_EQUAL(0, live.take(2).size());
+    add(3);
+    LONGS_EQUAL(1, live.take(3).size());
 }
