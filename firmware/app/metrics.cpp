@@ -1,6 +1,7 @@
 #include "firmware/app/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "firmware/app/node.h"
@@ -8,11 +9,13 @@
 #include "firmware/app/server.h"
 #include "firmware/app/uplink_driver.h"
 #include "firmware/base/text.h"
-#include "firmware/telemetry/json.h"
+#include "firmware/telemetry/json_object.h"
 
 namespace holdfast::app {
 
 namespace {
+
+using telemetry::JsonObject;
 
 /// One metric family after the other; label values escaped as the format demands.
 class Metrics {
@@ -37,7 +40,7 @@ public:
 private:
     Metrics& line(const std::string& labels, double number) {
         out_ += name_ + labels + ' ';
-        telemetry::append_json(out_, static_cast<std::int64_t>(number) == number
+        telemetry::append_json(out_, std::trunc(number) == number
                                          ? telemetry::Value(static_cast<std::int64_t>(number))
                                          : telemetry::Value(number));
         out_ += '\n';
@@ -117,39 +120,10 @@ void uplink_metrics(Metrics& metrics, const Node& node, const journal::Journal& 
     }
 }
 
-/// JSON, built as text: keys are literals, what does not apply is absent.
-class Json {
-public:
-    Json& text(const char* key, std::string_view value) {
-        telemetry::append_json_string(next(key), value);
-        return *this;
-    }
-    Json& number(const char* key, std::uint64_t value) {
-        next(key) += std::to_string(value);
-        return *this;
-    }
-    Json& real(const char* key, double value) {
-        telemetry::append_json(next(key), telemetry::Value(value));
-        return *this;
-    }
-    Json& raw(const char* key, std::string_view json) {
-        next(key) += json;
-        return *this;
-    }
-    [[nodiscard]] std::string end() const { return out_ + '}'; }
-
-private:
-    std::string& next(const char* key) {
-        out_ += out_.size() > 1 ? ",\"" : "\"";
-        return (out_ += key) += "\":";
-    }
-    std::string out_ = "{";
-};
-
 std::string uplink_status(const Node& node) {
     const uplink::Uplink& engine = node.uplink()->engine();
     const Now now = system::now();
-    Json json;
+    JsonObject json;
     json.text("state", to_string(engine.state()))
         .text("url", node.uplink()->url())
         .text("path", "direct");
@@ -169,7 +143,7 @@ std::string uplink_status(const Node& node) {
 std::string sensors_status(const Node& node) {
     std::string list = "[";
     for (const SensorScheduler::State& sensor : node.sensors()->states()) {
-        Json json;
+        JsonObject json;
         json.text("driver", sensor.driver);
         if (sensor.channels > 0) {
             json.number("channels", sensor.channels);
@@ -222,11 +196,11 @@ std::string metrics_text(Node& node) {
 
 std::string status_json(Node& node, const StoredFacts& stored) {
     const journal::Journal& journal = node.journal();
-    Json about;
+    JsonObject about;
     about.text("id", node.config().node.id)
         .text("version", kVersion)
         .real("uptime_s", seconds(system::monotonic_now() - node.started()));
-    Json kept;
+    JsonObject kept;
     kept.number("readings", stored.readings)
         .number("bytes", journal.used_bytes())
         .number("limit_bytes", node.config().journal.max_size_bytes);
@@ -245,14 +219,14 @@ std::string status_json(Node& node, const StoredFacts& stored) {
     if (const Error* error = journal.storage_error()) {
         kept.text("last_error", error->message);
     }
-    Json status;
+    JsonObject status;
     status.raw("node", about.end());
     if (node.uplink() != nullptr) {
         status.raw("uplink", uplink_status(node));
     }
     status.raw("journal", kept.end()).raw("sensors", sensors_status(node));
     if (node.server() != nullptr) {
-        status.raw("listen", Json()
+        status.raw("listen", JsonObject()
                                  .text("address", node.server()->address())
                                  .number("connections", node.server()->connections())
                                  .end());

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "firmware/base/text.h"
-#include "firmware/telemetry/json.h"
+#include "firmware/telemetry/json_object.h"
 
 namespace holdfast::hub {
 
@@ -12,43 +12,13 @@ namespace {
 
 using telemetry::append_json;
 using telemetry::append_json_string;
+using telemetry::JsonObject;
 
 constexpr std::size_t kMaxLimit = 100'000;
 
 std::string time_text(std::int64_t time_us) {
     return format_time(WallTime(std::chrono::microseconds(time_us)));
 }
-
-/// Builds one JSON object; keys are literals.
-class Object {
-public:
-    Object& text(const char* key, std::string_view value) {
-        append_json_string(next(key), value);
-        return *this;
-    }
-    Object& number(const char* key, std::uint64_t value) {
-        next(key) += std::to_string(value);
-        return *this;
-    }
-    Object& time(const char* key, const std::optional<WallTime>& value) {
-        if (value) {
-            text(key, format_time(*value));
-        }
-        return *this;
-    }
-    Object& raw(const char* key, std::string_view json) {
-        next(key) += json;
-        return *this;
-    }
-    [[nodiscard]] std::string end() { return out_ + '}'; }
-
-private:
-    std::string& next(const char* key) {
-        out_ += out_.size() > 1 ? ",\"" : "\"";
-        return (out_ += key) += "\":";
-    }
-    std::string out_ = "{";
-};
 
 void append_item(std::string& array, std::string_view item) {
     if (array.size() > 1) {
@@ -73,12 +43,13 @@ std::set<std::string> device_ids(const Fleet& fleet, const journal::Journal& jou
     return ids;
 }
 
-Object device_object(const std::string& id, const Fleet& fleet, const journal::Journal& journal) {
+JsonObject device_object(const std::string& id, const Fleet& fleet,
+                         const journal::Journal& journal) {
     static const Device kUnseen;
     const auto found = fleet.find(id);
     const Device& device = found == fleet.end() ? kUnseen : found->second;
     const bool own = id == journal.own().origin;
-    Object object;
+    JsonObject object;
     object.text("id", id)
         .text("state", device.online || own ? "online" : "offline")
         .time("last_seen", device.last_seen)
@@ -186,7 +157,7 @@ std::optional<std::string> device_json(const std::string& id, const Fleet& fleet
         if (stream.origin == id) {
             const bool own = number == journal.own().id;
             append_item(streams,
-                        Object()
+                        JsonObject()
                             .text("journal", hex(stream.epoch.journal))
                             .number("run", stream.epoch.run)
                             .number("through", own ? journal.own_next_seq() - 1 : stream.through)
@@ -195,7 +166,7 @@ std::optional<std::string> device_json(const std::string& id, const Fleet& fleet
     }
     std::string gap_list = "[";
     for (const journal::StoredGap& gap : gaps) {
-        append_item(gap_list, Object()
+        append_item(gap_list, JsonObject()
                                   .text("journal", hex(gap.epoch.journal))
                                   .number("run", gap.epoch.run)
                                   .number("first_seq", gap.first_seq)
@@ -225,14 +196,14 @@ std::optional<std::string> channels_json(const std::string& id, const Fleet& fle
     const auto device = fleet.find(id);
     std::string list = "[";
     for (const auto& name : names) {
-        Object object;
+        JsonObject object;
         object.text("name", name.first).text("unit", name.second);
         if (device != fleet.end()) {
             if (const auto last = device->second.channels.find(name);
                 last != device->second.channels.end()) {
                 std::string value;
                 append_json(value, last->second.value);
-                Object reading;
+                JsonObject reading;
                 if (last->second.time_us) {
                     reading.text("time", time_text(*last->second.time_us));
                 }
