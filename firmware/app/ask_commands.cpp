@@ -5,7 +5,7 @@
 #include <boost/json.hpp>
 
 #include "firmware/app/commands.h"
-#include "firmware/app/config.h"
+#include "firmware/app/read_config.h"
 #include "firmware/app/status_socket.h"
 #include "firmware/app/token_file.h"
 #include "firmware/base/text.h"
@@ -19,18 +19,6 @@ namespace holdfast::app {
 namespace {
 
 namespace json = boost::json;
-
-constexpr int kFailed = 1;
-constexpr int kBadConfiguration = 2;
-
-std::optional<Config> read_config(const std::filesystem::path& file) {
-    Result<Config> config = load_config(file);
-    if (!config) {
-        std::cerr << config.error().message << '\n';
-        return std::nullopt;
-    }
-    return *std::move(config);
-}
 
 int complain(const Error& error) {
     std::cerr << "holdfast: " << error.message << '\n';

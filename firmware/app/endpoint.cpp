@@ -36,6 +36,7 @@ public:
         return std::nullopt;
     }
     void durable() override { line_.durable(); }
+    bool waits() const override { return line_.waits(); }
     std::optional<Message> next_message() override {
         std::optional<Bytes> message = line_.next_message();
         return message ? std::optional(Message{Opcode::binary, *std::move(message)}) : std::nullopt;
@@ -64,6 +65,7 @@ public:
         return std::nullopt;
     }
     void durable() override { say(session_.durable()); }
+    bool waits() const override { return !session_.idle(); }
     std::optional<Message> next_message() override {
         if (answers_.empty()) {
             return std::nullopt;

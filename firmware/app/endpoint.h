@@ -33,6 +33,8 @@ public:
                                                         Now now) = 0;
     /// The journal may have moved on.
     virtual void durable() {}
+    /// Something that was received waits for the next commit.
+    [[nodiscard]] virtual bool waits() const { return false; }
     [[nodiscard]] virtual std::optional<Message> next_message() { return std::nullopt; }
     /// Whether it gives readings to the journal, and is held back when there is no room for them.
     [[nodiscard]] virtual bool gives_readings() const { return true; }

@@ -15,8 +15,9 @@ namespace holdfast::app {
 
 namespace {
 
-/// How long an orderly stop may wait for the disk and for farewells.
-constexpr Duration kStopTimeout = std::chrono::seconds(5);
+/// How long an orderly stop may wait for the disk, and for peers that do not answer a farewell.
+constexpr Duration kStopTimeout = std::chrono::seconds(4);
+constexpr Duration kFarewellTimeout = std::chrono::milliseconds(1500);
 
 journal::StoreOptions store_options_of(const Config& config) {
     journal::StoreOptions options;
@@ -48,8 +49,8 @@ Node::Node(boost::asio::io_context& io, Config config)
       timekeeper_(system::boot_id()),
       timer_(io) {}
 
-/// The parts go before what they stand on; the storage thread finishes its work first, and its
-/// results find nobody.
+/// The parts go before what they stand on. The storage thread ends first, so that none of its
+/// results finds a part gone.
 Node::~Node() {
     *alive_ = false;
     storage_.reset();
@@ -186,7 +187,11 @@ void Node::written(const Result<journal::Written>& result) {
         log::info("journal: writing works again");
     }
     if (!result && result.error().code == ErrorCode::corrupt && corrupt_) {
-        boost::asio::post(io_, std::exchange(corrupt_, nullptr));
+        boost::asio::post(io_, [alive = alive_, corrupt = std::exchange(corrupt_, nullptr)] {
+            if (*alive) {
+                corrupt();
+            }
+        });
         return;
     }
     if (result && result->evicted_readings > 0) {
@@ -248,7 +253,7 @@ Result<std::filesystem::path> move_journal_aside(const Config& config) {
 
 void Node::stop(std::function<void()> done) {
     stopped_ = std::move(done);
-    stop_until_ = system::monotonic_now() + kStopTimeout;
+    stop_began_ = system::monotonic_now();
     sensors_->stop();
     if (server_) {
         server_->stop();
@@ -261,8 +266,11 @@ void Node::stop(std::function<void()> done) {
 }
 
 void Node::finish_stop() {
-    const bool farewell_said = server_ == nullptr || server_->connections() == 0;
-    if (system::monotonic_now() < stop_until_ && !(journal_->clean() && farewell_said)) {
+    const Duration passed = system::monotonic_now() - stop_began_;
+    const bool farewell_said =
+        passed >= kFarewellTimeout || ((server_ == nullptr || server_->connections() == 0) &&
+                                       (uplink_ == nullptr || uplink_->silent()));
+    if (passed < kStopTimeout && !(journal_->clean() && farewell_said)) {
         arm(std::min(armed_for_, system::monotonic_now() + std::chrono::milliseconds(20)));
         return;
     }

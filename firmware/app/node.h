@@ -39,9 +39,9 @@ public:
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
-    /// Called once when the journal's file turned out to be damaged while the node ran. The owner
-    /// destroys the node, moves the file aside
-    /// (`move_journal_aside`), and starts a new one.
+    /// Called once when the journal's file turned out to be damaged while the node ran, from an
+    /// event of its own. The owner destroys the node, moves the file aside (`move_journal_aside`),
+    /// and starts a new one.
     void on_corrupt(std::function<void()> corrupt) { corrupt_ = std::move(corrupt); }
 
     /// Orderly end: says goodbye, writes what is in memory, then calls `done`.
@@ -101,7 +101,7 @@ private:
     std::uint64_t seen_durable_ = 0;
     std::function<void()> stopped_;
     std::function<void()> corrupt_;
-    Instant stop_until_ = kNever;
+    Instant stop_began_{};
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -14,6 +14,7 @@
 
 #include "firmware/app/commands.h"
 #include "firmware/app/node.h"
+#include "firmware/app/read_config.h"
 #include "firmware/app/server.h"
 #include "firmware/app/token_file.h"
 #include "platform/sensors/driver.h"
@@ -25,9 +26,6 @@ namespace holdfast::app {
 namespace {
 
 namespace asio = boost::asio;
-
-constexpr int kFailed = 1;
-constexpr int kBadConfiguration = 2;
 
 /// Keeps nodes running until SIGTERM or SIGINT, then ends them in order.
 class Runner {
@@ -77,6 +75,9 @@ private:
     /// A node that cannot be started again ends the program: what watches over it can do more than
     /// we can.
     void replace_journal(Running& running) {
+        if (stopping_) {
+            return;  // the next start finds the damage, and does the same
+        }
         running.node.reset();
         const Result<std::filesystem::path> moved = move_journal_aside(running.config);
         if (moved) {
@@ -93,6 +94,8 @@ private:
     void stop(int signal) {
         log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
         system::notify("STOPPING=1");
+        stopping_ = true;
+        signals_.clear();  // a second signal ends the program at once
         still_running_ = running_.size();
         for (const Running& running : running_) {
             running.node->stop([this] {
@@ -121,20 +124,10 @@ private:
     asio::signal_set signals_;
     asio::steady_timer watchdog_;
     std::list<Running> running_;
+    bool stopping_ = false;
     std::size_t still_running_ = 0;
     int result_ = 0;
 };
-
-/// nullopt: what is wrong was printed.
-std::optional<Config> read_config(const std::filesystem::path& file) {
-    Result<Config> config = load_config(file);
-    if (!config) {
-        std::cerr << config.error().message << '\n';
-        return std::nullopt;
-    }
-    log::set_level(std::string_view(config->log.level));
-    return *std::move(config);
-}
 
 int complain(const Error& error) {
     log::error(error.message);
@@ -230,11 +223,13 @@ int demo(const std::string& address, const std::filesystem::path& directory) {
     Config hub;
     hub.node.id = "demo-hub";
     hub.node.data_dir = directory / "hub";
-    hub.listen.emplace().address = address;
+    hub.listen = Config::Listen{};
+    hub.listen->address = address;
     Config gateway;
     gateway.node.id = host_name();
     gateway.node.data_dir = directory / "gateway";
-    gateway.uplink.emplace().token_file = directory / "token";
+    gateway.uplink = Config::Uplink{};
+    gateway.uplink->token_file = directory / "token";
     gateway.sensors = sensors_of_this_machine();
     if (const Result<void> token =
             write_token(hub.node.data_dir, gateway.uplink->token_file, gateway.node.id);

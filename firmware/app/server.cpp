@@ -1,15 +1,12 @@
 #include "firmware/app/server.h"
 
-#include <fstream>
-#include <iterator>
+#include <algorithm>
+#include <set>
+#include <sys/resource.h>
 #include <utility>
-#include <vector>
-
-#include <boost/asio/post.hpp>
 
 #include "firmware/app/node.h"
 #include "firmware/app/session.h"
-#include "firmware/app/token_file.h"
 #include "platform/system/log.h"
 
 namespace holdfast::app {
@@ -23,6 +20,32 @@ constexpr Duration kRetryAfterSuperseded = std::chrono::seconds(30);
 constexpr Duration kLogInterval = std::chrono::seconds(1);
 /// Answers that may wait for a peer before it is not heard any more.
 constexpr std::size_t kSendLimitBytes = 256u << 10;
+/// File descriptors that connections leave to the journal, the sensors, the uplink and the status.
+constexpr rlim_t kSpareDescriptors = 64;
+
+/// As many connections as are wanted, or as the process can have: a flood of them must not take the
+/// descriptors that the journal needs.
+std::size_t connection_limit(std::uint64_t wanted) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return static_cast<std::size_t>(wanted);
+    }
+    const rlim_t needed = static_cast<rlim_t>(wanted) + kSpareDescriptors;
+    if (limit.rlim_cur < needed) {
+        rlimit raised = limit;
+        raised.rlim_cur = std::min(needed, limit.rlim_max);
+        if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+            limit = raised;
+        }
+    }
+    const rlim_t spare = std::min(kSpareDescriptors, limit.rlim_cur / 2);
+    const std::uint64_t possible = limit.rlim_cur - spare;
+    if (possible < wanted) {
+        log::warning("listen: the limit of open files allows " + std::to_string(possible) +
+                     " connections; max_connections asks for " + std::to_string(wanted));
+    }
+    return static_cast<std::size_t>(std::min(wanted, possible));
+}
 
 }  // namespace
 
@@ -30,7 +53,7 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
     auto server = std::unique_ptr<Server>(new Server(node, config));
     net::ListenOptions options;
     options.address = config.address;
-    options.max_connections = static_cast<std::size_t>(config.max_connections);
+    options.max_connections = connection_limit(config.max_connections);
     options.tls_timeout = config.handshake_timeout;
     options.stream.send_limit_bytes = kSendLimitBytes;
     if (!config.tls_cert.empty()) {
@@ -59,6 +82,7 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
         return std::unexpected(std::move(listener).error().context("listen"));
     }
     server->listener_ = *std::move(listener);
+    server->address_ = server->listener_->address();
     return server;
 }
 
@@ -90,7 +114,7 @@ void Server::admitted(Session& session, const std::string& device) {
     }
 }
 
-/// Destroyed after the event, since the session itself is calling.
+/// Destroyed in the next turn, since the session itself is calling.
 void Server::ended(Session& session) {
     const auto found = sessions_.find(&session);
     if (found == sessions_.end()) {
@@ -104,33 +128,30 @@ void Server::ended(Session& session) {
             log::info("hub: device " + device + " is gone");
         }
     }
-    std::shared_ptr<Session> last = std::move(found->second);
+    waiting_.erase(&session);
+    listeners_.erase(&session);
+    ended_.push_back(std::move(found->second));
     sessions_.erase(found);
-    boost::asio::post(node_.io(), [last] {});
 }
 
 void Server::journal_moved() {
     broadcast();
-    std::vector<Session*> sessions;
-    for (const auto& [session, owned] : sessions_) {
-        if (session->endpoint() != nullptr && session->endpoint()->gives_readings()) {
-            sessions.push_back(session);
-        }
+    // Those that go on waiting come back while their answers are sent.
+    const std::vector<Session*> due(waiting_.begin(), waiting_.end());
+    waiting_.clear();
+    for (Session* session : due) {
+        session->journal_moved();
     }
-    const bool goes_on =
-        held_back_ && node_.journal().room() > node_.config().journal.memory_bytes / 4;
-    for (Session* session : sessions) {
-        if (sessions_.contains(session)) {
-            session->journal_moved();
-        }
-        if (goes_on && sessions_.contains(session)) {
+    if (held_back_ && node_.journal().room() > node_.config().journal.memory_bytes / 4) {
+        held_back_ = false;
+        for (const auto& [session, owned] : sessions_) {
             session->go_on();
         }
     }
-    held_back_ = held_back_ && !goes_on;
 }
 
 Instant Server::turn(Now now) {
+    ended_.clear();
     if (lines_.empty()) {
         return kNever;
     }
@@ -142,16 +163,17 @@ void Server::broadcast() {
     for (const hub::LiveFeed::Text& text : node_.live().take(node_.journal().durable_before())) {
         const SharedBytes frame =
             websocket::encode_shared(websocket::Opcode::text, as_bytes(text.json));
-        std::vector<Session*> listeners;
-        for (const auto& [session, owned] : sessions_) {
-            const std::optional<std::string> device =
-                session->endpoint() == nullptr ? std::nullopt : session->endpoint()->listens_to();
+        for (Session* listener : listeners_) {
+            const std::optional<std::string> device = listener->endpoint()->listens_to();
             if (device && (device->empty() || *device == text.device)) {
-                listeners.push_back(session);
+                listener->send_shared(frame);
             }
         }
-        for (Session* listener : listeners) {
-            listener->send_shared(frame);
+    }
+    if (node_.live().take_overflow()) {
+        for (Session* listener : listeners_) {
+            listener->close(websocket::CloseCode::try_again_later,
+                            "more readings wait for the disk than the feed can hold");
         }
     }
 }
@@ -168,15 +190,12 @@ void Server::hold_back() {
 // ---- Tokens
 
 const hub::TokenTable& Server::tokens() {
-    std::error_code error;
-    const auto time =
-        std::filesystem::last_write_time(token_file(node_.config().node.data_dir), error);
-    if (!tokens_read_ || (!error && time != tokens_time_)) {
+    const TokenFileState state = token_file_state(node_.config().node.data_dir);
+    if (tokens_state_ != state) {
+        tokens_state_ = state;  // taken before the file is read: a later change is seen next time
         Result<hub::TokenTable> read = load_tokens(node_.config().node.data_dir);
         if (read) {
             tokens_ = *std::move(read);
-            tokens_time_ = time;
-            tokens_read_ = true;
         } else {
             log::error("hub: " + read.error().message + "; the tokens known before stay in force");
         }
@@ -223,6 +242,7 @@ void Server::log_turned_away(const std::string& what) {
 }
 
 void Server::stop() {
+    listener_.reset();
     std::vector<Session*> sessions;
     for (const auto& [session, owned] : sessions_) {
         sessions.push_back(session);

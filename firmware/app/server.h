@@ -2,11 +2,14 @@
 
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "firmware/app/config.h"
+#include "firmware/app/token_file.h"
 #include "firmware/hub/tokens.h"
 #include "platform/net/listener.h"
 
@@ -33,8 +36,10 @@ public:
     /// Says goodbye to all, closes the listener; sessions end within a second.
     void stop();
 
-    [[nodiscard]] std::string address() const { return listener_->address(); }
-    [[nodiscard]] std::size_t connections() const { return listener_->connections(); }
+    [[nodiscard]] const std::string& address() const { return address_; }
+    [[nodiscard]] std::size_t connections() const {
+        return listener_ ? listener_->connections() : sessions_.size() + ended_.size();
+    }
     [[nodiscard]] const Config::Listen& config() const { return config_; }
 
     // ---- For sessions
@@ -44,8 +49,13 @@ public:
     [[nodiscard]] const hub::TokenTable& tokens();
     /// The session's line is the newest of its device: an older one gets a Goodbye.
     void admitted(Session& session, const std::string& device);
-    /// Called at the end of an event in which the session ended; it is destroyed soon.
+    /// Called at the end of an event in which the session ended; it is destroyed soon, and the node
+    /// must be poked for it.
     void ended(Session& session);
+    /// The session is told when the journal moves on next.
+    void waits(Session& session) { waiting_.insert(&session); }
+    /// The session is a live feed.
+    void listens(Session& session) { listeners_.insert(&session); }
     /// Memory is full: nobody who sends readings is read from until there is room.
     void hold_back();
     /// A line in the log about a peer that was turned away; at most one a second, the others are
@@ -61,12 +71,17 @@ private:
     Node& node_;
     Config::Listen config_;
     std::unique_ptr<net::Listener> listener_;
+    std::string address_;
     std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;
+    /// They have ended in this event, and may still be on the stack.
+    std::vector<std::unique_ptr<Session>> ended_;
+    // Thousands may be connected and silent: only those that are concerned are visited.
+    std::unordered_set<Session*> waiting_;
+    std::unordered_set<Session*> listeners_;
     std::map<std::string, Session*> lines_;  ///< the live line of each device
     bool held_back_ = false;
     hub::TokenTable tokens_;
-    std::filesystem::file_time_type tokens_time_{};
-    bool tokens_read_ = false;
+    std::optional<TokenFileState> tokens_state_;
     static constexpr Duration kTokenCheckInterval = std::chrono::seconds(1);
     Instant next_token_check_{};
     Instant next_log_{};

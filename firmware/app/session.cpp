@@ -93,16 +93,20 @@ void Session::handle(const http::Request& request) {
            [this, alive = alive_, head_only, keep_alive](http::Response response) {
                if (*alive) {
                    response.keep_alive = keep_alive;
-                   respond(std::move(response), head_only);
+                   respond(response, head_only);
+                   server_.node().poke();
                }
            });
 }
 
-void Session::respond(http::Response response, bool head_only) {
+void Session::respond(const http::Response& response, bool head_only) {
     answering_ = false;
+    if (ending_) {
+        return;
+    }
     transmit(as_bytes(to_wire(response, head_only)));
     if (!response.keep_alive) {
-        end();
+        end(server_.config().idle_timeout);  // the peer may need time for a large answer
         return;
     }
     unsent_before_ = stream_->unsent_bytes();
@@ -138,6 +142,7 @@ void Session::on_writable() {
     heard_ = true;  // whoever takes its answers lives
     answer_unread();
     send_due();
+    server_.node().poke();
 }
 
 /// Receives, or not: a connection that ends always does, for its end is to be heard.
@@ -154,7 +159,7 @@ void Session::refuse(int status, const std::string& why) {
     response.keep_alive = false;
     response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
     response.body = why + "\n";
-    respond(std::move(response), false);
+    respond(response, false);
 }
 
 // ---- WebSocket
@@ -173,7 +178,7 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
                                 std::to_string(answered.response.status) + " " +
                                 answered.response.body);
         answered.response.keep_alive = false;
-        respond(std::move(answered.response), false);
+        respond(answered.response, false);
         return;
     }
     std::unique_ptr<Endpoint> endpoint = admit(request, target);
@@ -183,12 +188,15 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     stream_->send(as_bytes(to_wire(answered.response)));
     reader_.reset();
     endpoint_ = std::move(endpoint);
+    if (endpoint_->listens_to()) {
+        server_.listens(*this);
+    }
     websocket::Limits limits;
     limits.message_size_bytes = is_line ? kLineMessageBytes : server_.config().max_message_bytes;
     socket_.emplace(websocket::Role::server, limits, nullptr);
     heard_ = true;
     net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout / 2);
-    send_due();
+    answer_due();
 }
 
 /// Who may come in, and as what; null after a refusal was sent.
@@ -221,7 +229,7 @@ std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const htt
             response.headers.emplace_back("WWW-Authenticate", "Bearer");
             response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
             response.body = why + "\n";
-            respond(std::move(response), false);
+            respond(response, false);
             return nullptr;
         }
         admission.device = token->device;
@@ -256,7 +264,7 @@ void Session::receive_socket(std::span<std::byte> bytes) {
                                         std::string(event->reason));
             }
             stream_->send(out);
-            end();
+            end(kFarewell);
             return;
         }
     }
@@ -268,9 +276,20 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         close(refused->code, refused->reason);
         return;
     }
-    send_due();
+    answer_due();
     if (endpoint_->gives_readings() && server_.node().journal().room() == 0) {
         server_.hold_back();
+        hold_back();  // it may have come after the others were held back
+    }
+}
+
+/// Says what the journal's state allows to say, and asks for the next commit if something waits for
+/// it.
+void Session::answer_due() {
+    endpoint_->durable();
+    send_due();
+    if (!ending_ && endpoint_->waits()) {
+        server_.waits(*this);
     }
 }
 
@@ -309,8 +328,7 @@ void Session::send_shared(const SharedBytes& frame) {
 
 void Session::journal_moved() {
     if (endpoint_ && !ending_) {
-        endpoint_->durable();
-        send_due();
+        answer_due();
     }
 }
 
@@ -349,15 +367,15 @@ void Session::close(websocket::CloseCode code, const std::string& reason) {
         socket_->close(code, reason, out);
         stream_->send(out);
     }
-    end();
+    end(kFarewell);
 }
 
 /// Sends what waits, then closes; whatever the peer still says is not heard.
-void Session::end() {
+void Session::end(Duration linger) {
     if (!std::exchange(ending_, true)) {
         regulate();
         net::NetworkThread::cancel(*this);
-        stream_->shutdown(kFarewell);
+        stream_->shutdown(linger);
     }
 }
 
@@ -377,8 +395,7 @@ void Session::expired() {
             net::NetworkThread::of(server_.node().io())
                 .schedule(*this, server_.config().idle_timeout);
         } else {
-            stream_->abort();
-            on_closed({ErrorCode::timeout, ""});
+            end(kFarewell);  // what is in the kernel still arrives
         }
         return;
     }

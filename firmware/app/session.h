@@ -49,16 +49,17 @@ private:
     void receive_http(std::span<std::byte>& bytes);
     void receive_socket(std::span<std::byte> bytes);
     void handle(const http::Request& request);
-    void respond(http::Response response, bool head_only);
+    void respond(const http::Response& response, bool head_only);
     void upgrade(const http::Request& request, const http::Target& target);
     [[nodiscard]] std::unique_ptr<Endpoint> admit(const http::Request& request,
                                                   const http::Target& target);
     void refuse(int status, const std::string& why);
+    void answer_due();
     void send_due();
     void transmit(ByteView bytes);
     void answer_unread();
     void regulate();
-    void end();
+    void end(Duration linger);
 
     Server& server_;
     std::unique_ptr<net::Stream> stream_;

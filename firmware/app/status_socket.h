@@ -5,6 +5,7 @@
 #include <string>
 
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "firmware/base/error.h"
 
@@ -18,7 +19,7 @@ class Node;
 /// connection is closed.
 class StatusSocket {
 public:
-    /// Errors: io.
+    /// Errors: io, invalid (the path is too long for a socket).
     [[nodiscard]] static Result<std::unique_ptr<StatusSocket>> open(Node& node);
     ~StatusSocket();
 
@@ -26,15 +27,17 @@ private:
     using Protocol = boost::asio::local::stream_protocol;
     explicit StatusSocket(Node& node);
     void accept();
-    void answer(std::shared_ptr<Protocol::socket> peer);
+    void answer(const std::shared_ptr<Protocol::socket>& peer);
 
     Node& node_;
     Protocol::acceptor acceptor_;
+    boost::asio::steady_timer pause_;
     std::filesystem::path path_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-/// Asks the node that runs with this `data_dir`. Errors: not_found (none runs), io.
+/// Asks the node that runs with this `data_dir`. Errors: not_found (none runs), timeout, io,
+/// invalid.
 [[nodiscard]] Result<std::string> ask_status(const std::filesystem::path& data_dir);
 
 }  // namespace holdfast::app

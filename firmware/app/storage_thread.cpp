@@ -6,9 +6,12 @@ StorageThread::StorageThread(boost::asio::io_context& io, journal::Store store)
     : io_(io), store_(std::move(store)), thread_([this] { loop(); }) {}
 
 StorageThread::~StorageThread() {
+    *alive_ = false;
+    std::deque<Task> dropped;
     {
         const std::lock_guard lock(mutex_);
         ends_ = true;
+        dropped.swap(tasks_);
     }
     wake_.notify_one();
     thread_.join();

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -20,7 +21,8 @@ namespace holdfast::app {
 class StorageThread {
 public:
     StorageThread(boost::asio::io_context& io, journal::Store store);
-    /// Finishes what was posted; results that have not been delivered yet are dropped.
+    /// Finishes the task under way. Tasks not begun are dropped, and results not delivered yet: no
+    /// `done` is called after this.
     ~StorageThread();
     StorageThread(const StorageThread&) = delete;
     StorageThread& operator=(const StorageThread&) = delete;
@@ -28,9 +30,13 @@ public:
     /// Calls `work(store)` on the storage thread, then `done(result)` on the network thread.
     template <class Work, class Done>
     void run(Work work, Done done) {
-        post([this, work = std::move(work), done = std::move(done)](journal::Store& store) mutable {
-            boost::asio::post(io_, [done = std::move(done), result = work(store)]() mutable {
-                done(std::move(result));
+        post([this, alive = alive_, work = std::move(work),
+              done = std::move(done)](journal::Store& store) mutable {
+            boost::asio::post(io_, [alive = std::move(alive), done = std::move(done),
+                                    result = work(store)]() mutable {
+                if (*alive) {
+                    done(std::move(result));
+                }
             });
         });
     }
@@ -46,6 +52,7 @@ private:
     std::condition_variable wake_;
     std::deque<Task> tasks_;
     bool ends_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< of the network thread
     std::thread thread_;
 };
 

@@ -31,6 +31,15 @@ Result<hub::TokenTable> load_tokens(const std::filesystem::path& data_dir) {
                  : std::unexpected(std::move(table).error().context(file.string()));
 }
 
+TokenFileState token_file_state(const std::filesystem::path& data_dir) {
+    struct stat status{};
+    if (::stat(token_file(data_dir).c_str(), &status) != 0) {
+        return {};
+    }
+    return {status.st_ino, status.st_size,
+            std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
 Result<void> save_tokens(const std::filesystem::path& data_dir, const hub::TokenTable& table) {
     const std::filesystem::path file = token_file(data_dir);
     const std::filesystem::path fresh = file.string() + ".new";

@@ -83,8 +83,10 @@ UplinkDriver::~UplinkDriver() {
 
 // ---- Connecting
 
-boost::asio::awaitable<void> UplinkDriver::connect() {
-    const std::shared_ptr<bool> alive = alive_;
+boost::asio::awaitable<void> UplinkDriver::connect(std::shared_ptr<bool> alive) {
+    if (!*alive || stopped_) {
+        co_return;
+    }
     net::ConnectOptions options;
     options.host = url_.host;
     options.port = url_.port;
@@ -265,7 +267,7 @@ Instant UplinkDriver::turn(Now now) {
         return kNever;
     }
     if (engine_.connect_due(now.monotonic)) {
-        boost::asio::co_spawn(node_.io(), connect(), boost::asio::detached);
+        boost::asio::co_spawn(node_.io(), connect(alive_), boost::asio::detached);
     }
     if (upgrade_due_ <= now.monotonic) {
         end_line({ErrorCode::timeout, "no answer to the WebSocket handshake"},

@@ -32,6 +32,8 @@ public:
     [[nodiscard]] Instant turn(Now now);
     /// Closes the line with 1001; no further tries.
     void stop();
+    /// No line is up, and the last farewell has been said.
+    [[nodiscard]] bool silent() const { return !link_ && !farewell_; }
 
     [[nodiscard]] const uplink::Uplink& engine() const { return engine_; }
     [[nodiscard]] const std::string& url() const { return config_.url; }
@@ -39,7 +41,8 @@ public:
 private:
     UplinkDriver(Node& node, const Config::Uplink& config, http::Url url);
 
-    [[nodiscard]] boost::asio::awaitable<void> connect();
+    /// `alive` comes as an argument, for the coroutine may begin when the driver is gone.
+    [[nodiscard]] boost::asio::awaitable<void> connect(std::shared_ptr<bool> alive);
     /// One connection. When it has ended for the engine, it stays for a moment to say farewell, and
     /// is not listened to any more.
     struct Link final : net::StreamHandler {

@@ -289,6 +289,12 @@ void Line::durable() {
     }
 }
 
+bool Line::waits() const {
+    return welcome_due_ || std::ranges::any_of(streams_, [](const auto& entry) {
+               return !entry.second.waiting.empty();
+           });
+}
+
 std::optional<Bytes> Line::next_message() {
     if (out_.empty()) {
         return std::nullopt;

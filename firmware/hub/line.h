@@ -57,10 +57,12 @@ public:
 
     /// Errors: invalid (not the contract of proto/README.md), unauthorized (another origin than the
     /// admitted device's).
-    [[nodiscard]] Result<void> received(ByteView message, Now now);
+    [[nodiscard]] Result<void> received(ByteView bytes, Now now);
     /// The journal's `durable_before` may have moved.
     void durable();
     [[nodiscard]] std::optional<Bytes> next_message();
+    /// Welcome or an acknowledgement waits for a commit.
+    [[nodiscard]] bool waits() const;
 
     /// Tells the device to go, and why; the owner closes the line when it has been sent.
     void goodbye(const std::string& reason, Duration retry_after);
