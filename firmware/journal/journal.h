@@ -91,7 +91,7 @@ public:
     /// Highest number accepted of a stream (durable or about to be). For an epoch older than the
     /// newest known of the same journal: everything, since epochs of one journal arrive in their
     /// order.
-    [[nodiscard]] std::uint64_t accepted_through(StreamId stream) const;
+    [[nodiscard]] std::uint64_t accepted_through(StreamId id) const;
     /// Errors: invalid (ids must come in order, without holes; a known id must not change its
     /// meaning), too_large.
     [[nodiscard]] Result<void> add_channel(const std::string& origin, std::uint64_t journal,

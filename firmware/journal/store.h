@@ -119,7 +119,7 @@ public:
     /// (journal.db.unreadable-1, -2, …), never deleted. Errors: io, full, refused (another process
     /// has it), unsupported (written by a newer version: left alone).
     [[nodiscard]] static Result<Store> open(const std::filesystem::path& directory,
-                                            const StoreOptions& options, Entropy& entropy,
+                                            const StoreOptions& given, Entropy& entropy,
                                             Opened& opened);
 
     /// For a journal that answered `corrupt` while it ran: end its Store, call this, and `open`
