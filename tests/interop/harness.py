@@ -379,10 +379,11 @@ class Scenario(unittest.TestCase):
         return server
 
     def pair(self, gateway_sections="", hub_sections="", **options):
-        """A hub and a gateway on a direct line, both started."""
+        """A hub and a gateway on a direct line, which is up."""
         hub = self.hub(hub_sections).start()
         gateway = self.gateway(f"ws://127.0.0.1:{hub.port}/v1/uplink", hub.token("gateway"), gateway_sections,
                                **options).start()
+        self.wait_live(gateway)
         return hub, gateway
 
     def wait_live(self, gateway, seconds=20):
