@@ -68,7 +68,7 @@ public:
     void heard(Instant now);
     /// A message came. An error means that the hub broke the contract: close the line with 1002 and
     /// the message.
-    [[nodiscard]] Result<void> received(ByteView message, Instant now);
+    [[nodiscard]] Result<void> received(ByteView bytes, Instant now);
 
     // ---- What to do on a line
 
