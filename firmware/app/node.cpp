@@ -186,12 +186,8 @@ void Node::written(const Result<journal::Written>& result) {
     } else if (result && was_failing) {
         log::info("journal: writing works again");
     }
-    if (!result && result.error().code == ErrorCode::corrupt && corrupt_) {
-        boost::asio::post(io_, [alive = alive_, corrupt = std::exchange(corrupt_, nullptr)] {
-            if (*alive) {
-                corrupt();
-            }
-        });
+    if (!result && result.error().code == ErrorCode::corrupt) {
+        journal_is_corrupt();
         return;
     }
     if (result && result->evicted_readings > 0) {
@@ -201,6 +197,17 @@ void Node::written(const Result<journal::Written>& result) {
     }
     moved();
     poke();
+}
+
+void Node::journal_is_corrupt() {
+    if (!corrupt_) {
+        return;
+    }
+    boost::asio::post(io_, [alive = alive_, corrupt = std::exchange(corrupt_, nullptr)] {
+        if (*alive) {
+            corrupt();
+        }
+    });
 }
 
 void Node::moved() {

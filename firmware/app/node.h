@@ -60,6 +60,8 @@ public:
     [[nodiscard]] hub::Stamp stamp() { return timekeeper_.stamp(system::now()); }
     /// Something was appended, acknowledged or received: have `turn` run at the end of this event.
     void poke();
+    /// What is stored cannot be read or written any more: have the owner begin anew (`on_corrupt`).
+    void journal_is_corrupt();
     /// Called by the uplink when a hub has told the time.
     void told_time(std::int64_t server_time_us);
 

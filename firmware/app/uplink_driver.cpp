@@ -324,10 +324,17 @@ void UplinkDriver::read_due(Now now) {
     node_.storage().run(
         [read = *read](journal::Store& store) { return store.read(read.position, read.max_bytes); },
         [this, alive = alive_](Result<std::vector<journal::Record>> records) {
-            if (*alive) {
-                engine_.fetched(std::move(records), system::monotonic_now());
-                node_.poke();
+            if (!*alive) {
+                return;
             }
+            if (!records && records.error().code == ErrorCode::corrupt) {
+                // Read again it would say the same for ever, and the backlog would stand still.
+                log::error("journal: the backlog cannot be read: " + records.error().message);
+                node_.journal_is_corrupt();
+                return;
+            }
+            engine_.fetched(std::move(records), system::monotonic_now());
+            node_.poke();
         });
 }
 
