@@ -206,6 +206,11 @@ class Damage(Scenario):
         self.wait_live(gateway)
         wait_for("all is delivered, or the damage named", lambda: gateway.backlog() == 0 or gateway.logged("malformed"), 30, 0.1)
         if gateway.logged("malformed") or moved_aside:
+            wait_for("a new journal begins", lambda: gateway.logged("moved to"), 30, 0.1)
+            Pusher(gateway).give(20_100)
+            self.wait_delivered(gateway)
+            values = [row["value"] for row in hub.readings("gateway")]
+            self.assertEqual(values[-100:], [noise(n) for n in range(20_001, 20_101)])
             return
         rows = hub.readings("gateway")
         gaps = hub.get_json("/api/devices/gateway")["gap_records"]
