@@ -160,6 +160,28 @@ class Damage(Scenario):
 
         self.assert_moved_aside(*self.damaged_start(damage))
 
+    def test_damage_while_it_runs(self):
+        """Found where the oldest readings make room: moved aside, and the node goes on without a restart."""
+        hub, gateway = self.pair(hub_sections='[journal]\nmax_size = "1 MiB"', listen="")
+        pusher = Pusher(gateway)
+        given = 20_000
+        pusher.give(given)
+        self.wait_delivered(gateway)
+        database = os.path.join(hub.data_dir, "journal.db")
+        with open(database, "r+b") as out:
+            out.seek(4096)
+            out.write(self.random.randbytes(os.path.getsize(database) - 4096))
+        while not hub.logged("a new one begins"):
+            self.assertLess(given, 1_000_000, "the damage was not found")
+            given += 20_000
+            pusher.give(given)
+            self.wait_delivered(gateway)
+        self.assertTrue(os.path.exists(database + ".unreadable-1"))
+        pusher.give(given + 1000)
+        self.wait_delivered(gateway)
+        self.assertEqual([row["value"] for row in hub.readings("gateway")][-1000:],
+                         [noise(n) for n in range(given + 1, given + 1001)])
+
     def flip_bits(self, database, size):
         with open(database, "r+b") as out:
             for _ in range(30):
