@@ -175,6 +175,7 @@ private:
         bool dirty = false;
     };
 
+    static constexpr Instant kAtOnce = Instant::min();
     static constexpr std::size_t kKeptReadings = 256;
 
     void close_open_batch();
