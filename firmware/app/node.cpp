@@ -154,7 +154,6 @@ void Node::turn() {
         deadline = std::min(deadline, server_->turn(now));
     }
     if (journal_->durable_before() != seen_durable_) {
-        seen_durable_ = journal_->durable_before();
         moved();
     }
     arm(std::min(deadline, journal_->deadline()));
@@ -183,7 +182,7 @@ void Node::written(const Result<journal::Written>& result) {
         log::error(
             "journal: writing failed: " + result.error().message +
             "; nothing new is accepted until it succeeds, and what is there is kept and forwarded");
-    } else if (result && was_failing) {
+    } else if (was_failing && journal_->storage_error() == nullptr) {
         log::info("journal: writing works again");
     }
     if (!result && result.error().code == ErrorCode::corrupt) {

@@ -277,8 +277,8 @@ Instant UplinkDriver::turn(Now now) {
         if (const std::optional<Error> error = engine_.give_up(now.monotonic)) {
             end_line(*error, websocket::CloseCode::normal);
         } else {
-            read_due(now);
             send_due(now);
+            read_due(now);
         }
     }
     if (draining_ && node_.journal().first_position() >= node_.journal().store_end()) {
@@ -312,7 +312,6 @@ void UplinkDriver::send_due(Now now) {
     if (!out.empty()) {
         writable_ = link_->stream->send(out) && writable_;
     }
-    read_due(now);
 }
 
 void UplinkDriver::read_due(Now now) {
