@@ -1,0 +1,145 @@
+#include "tests/conformance/echo_session.h"
+
+#include <utility>
+
+#include "firmware/websocket/handshake.h"
+
+namespace holdfast::conformance {
+
+EchoServer::~EchoServer() {
+    sessions.clear_and_dispose([](EchoSession* session) { delete session; });
+}
+
+void EchoServer::accept(std::unique_ptr<net::Stream> stream) {
+    auto session = std::make_unique<EchoSession>(*this, std::move(stream));
+    sessions.push_back(*session);
+    session.release()->start();
+}
+
+EchoSession::EchoSession(EchoServer& server, std::unique_ptr<net::Stream> stream)
+    : server_(server), stream_(std::move(stream)) {}
+
+void EchoSession::start() {
+    stream_->start(*this);
+    server_.thread.schedule(*this, server_.handshake_timeout);
+}
+
+void EchoSession::on_bytes(std::span<std::byte> bytes) {
+    if (std::holds_alternative<http::RequestReader>(protocol_)) {
+        shake_hands(bytes);
+    }
+    if (!bytes.empty() && !ending_) {
+        echo(bytes);
+    }
+}
+
+void EchoSession::shake_hands(std::span<std::byte>& bytes) {
+    ByteView unread = bytes;
+    const Result<std::optional<http::Request>> request =
+        std::get<http::RequestReader>(protocol_).next(unread);
+    bytes = bytes.last(unread.size());
+    if (!request) {
+        const bool large = request.error().code == ErrorCode::too_large;
+        const bool head = request.error().message.find("head") != std::string::npos;
+        refuse(large ? (head ? 431 : 413) : 400, request.error().message);
+    } else if (*request) {
+        upgrade(**request);
+    }
+}
+
+void EchoSession::upgrade(const http::Request& request) {
+    websocket::ServerPolicy policy;
+    policy.allowed_origins = {"*"};
+    const websocket::ServerAnswer answer = websocket::answer(request, policy);
+    stream_->send(as_bytes(to_wire(answer.response)));
+    if (!answer.accepted) {
+        end();
+        return;
+    }
+    net::NetworkThread::cancel(*this);
+    protocol_.emplace<websocket::Connection>(websocket::Role::server, server_.limits, nullptr);
+}
+
+void EchoSession::refuse(int status, const std::string& why) {
+    http::Response response;
+    response.status = status;
+    response.keep_alive = false;
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = why + "\n";
+    stream_->send(as_bytes(to_wire(response)));
+    end();
+}
+
+void EchoSession::echo(std::span<std::byte> bytes) {
+    using Kind = websocket::Event::Kind;
+    auto& connection = std::get<websocket::Connection>(protocol_);
+    while (const std::optional<websocket::Event> event = connection.next(bytes, server_.out)) {
+        if (event->kind == Kind::text || event->kind == Kind::binary) {
+            finished_one_ = true;
+            send_back(*event, connection);
+        } else if (event->kind == Kind::close || event->kind == Kind::error) {
+            flush();
+            end();
+            return;
+        }
+    }
+    flush();
+    if (connection.buffered_bytes() > 0 && !scheduled()) {
+        finished_one_ = false;
+        server_.thread.schedule(*this, server_.message_timeout);
+    }
+}
+
+void EchoSession::send_back(const websocket::Event& event, websocket::Connection& connection) {
+    if (event.kind == websocket::Event::Kind::text) {
+        connection.send_text(as_text(event.payload), server_.out);
+    } else {
+        connection.send_binary(event.payload, server_.out);
+    }
+}
+
+/// A peer that does not take its answers is not heard until it does.
+void EchoSession::flush() {
+    if (!server_.out.empty()) {
+        if (!stream_->send(server_.out)) {
+            stream_->pause();
+        }
+        server_.out.clear();
+    }
+}
+
+void EchoSession::on_writable() {
+    stream_->resume();
+}
+
+void EchoSession::end() {
+    ending_ = true;
+    net::NetworkThread::cancel(*this);
+    stream_->resume();  // the peer's end is to be heard
+    stream_->shutdown(server_.farewell);
+}
+
+void EchoSession::on_closed(const Error&) {
+    delete this;
+}
+
+/// A handshake or a message is not done in time.
+void EchoSession::expired() {
+    if (auto* connection = std::get_if<websocket::Connection>(&protocol_)) {
+        if (connection->buffered_bytes() == 0) {
+            return;
+        }
+        if (std::exchange(finished_one_, false)) {
+            server_.thread.schedule(*this, server_.message_timeout);
+            return;
+        }
+        connection->close(websocket::CloseCode::policy_violation,
+                          "the message was not finished in time", server_.out);
+        flush();
+        end();
+    } else {
+        refuse(408, "the request was not finished in time");
+    }
+}
+
+}  // namespace holdfast::conformance

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+#include <boost/intrusive/list.hpp>
+
+#include "firmware/http/message.h"
+#include "firmware/websocket/connection.h"
+#include "platform/net/network_thread.h"
+#include "platform/net/stream.h"
+
+namespace holdfast::conformance {
+
+struct EchoServer;
+
+using SessionHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// One connection: a request head, then messages that are sent back as they came. It owns itself
+/// through the server's list, and is gone when its stream is.
+class EchoSession final : public net::StreamHandler, net::Timeout, public SessionHook {
+public:
+    EchoSession(EchoServer& server, std::unique_ptr<net::Stream> stream);
+    void start();
+
+private:
+    void on_bytes(std::span<std::byte> bytes) override;
+    void on_writable() override;
+    void on_closed(const Error& error) override;
+    void expired() override;
+
+    void shake_hands(std::span<std::byte>& bytes);
+    void upgrade(const http::Request& request);
+    void refuse(int status, const std::string& why);
+    void echo(std::span<std::byte> bytes);
+    void send_back(const websocket::Event& event, websocket::Connection& connection);
+    void flush();
+    void end();
+
+    EchoServer& server_;
+    std::unique_ptr<net::Stream> stream_;
+    /// The reader until the upgrade.
+    std::variant<http::RequestReader, websocket::Connection> protocol_;
+    bool ending_ = false;
+    bool finished_one_ = false;  ///< since the deadline was set
+};
+
+/// What all sessions of an echo server share; owns them.
+struct EchoServer {
+    explicit EchoServer(boost::asio::io_context& context)
+        : thread(net::NetworkThread::of(context)) {}
+    ~EchoServer();
+    EchoServer(const EchoServer&) = delete;
+    EchoServer& operator=(const EchoServer&) = delete;
+
+    void accept(std::unique_ptr<net::Stream> stream);
+
+    net::NetworkThread& thread;
+    websocket::Limits limits;
+    Duration handshake_timeout = std::chrono::seconds(10);
+    /// How long a message may remain unfinished while no other one is finished.
+    Duration message_timeout = std::chrono::seconds(60);
+    /// How long the peer is given to end its side after the close frames.
+    Duration farewell = std::chrono::seconds(1);
+    Bytes out;  ///< where answers are gathered; empty between two events
+    boost::intrusive::list<EchoSession, boost::intrusive::constant_time_size<false>> sessions;
+};
+
+}  // namespace holdfast::conformance
