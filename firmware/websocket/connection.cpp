@@ -1,6 +1,7 @@
 #include "firmware/websocket/connection.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "firmware/base/check.h"
 #include "firmware/websocket/utf8.h"
@@ -27,6 +28,17 @@ std::string_view cut_at_character(std::string_view text, std::size_t most) {
     return text.substr(0, most);
 }
 
+/// Without the mask.
+std::size_t head_size(std::uint64_t payload_size_bytes) {
+    return payload_size_bytes < 126 ? 2 : payload_size_bytes <= 0xffff ? 4 : 10;
+}
+
+void append_head(const FrameHead& head, const std::optional<std::array<std::byte, 4>>& mask,
+                 Bytes& out) {
+    std::array<std::byte, kMaxHeadSize> bytes;
+    append(out, ByteView(bytes).first(write_head(bytes, head, mask)));
+}
+
 }  // namespace
 
 /// A message that did not come whole in one piece of input.
@@ -40,11 +52,11 @@ struct Connection::Message {
 };
 
 Connection::Connection(Role role, const Limits& limits, Entropy* entropy,
-                       std::unique_ptr<Extension> extension)
-    : reader_(role, {limits.message_size_bytes}, extension != nullptr),
+                       std::unique_ptr<Deflate> deflate)
+    : reader_(role, {limits.message_size_bytes}, deflate != nullptr),
       message_limit_(limits.message_size_bytes),
       entropy_(entropy),
-      extension_(std::move(extension)),
+      deflate_(std::move(deflate)),
       role_(role) {
     HOLDFAST_CHECK(role == Role::server || entropy != nullptr);
 }
@@ -58,6 +70,16 @@ bool Connection::closed() const {
 }
 bool Connection::close_sent() const {
     return close_sent_;
+}
+
+bool Connection::in_message() const {
+    return !closed() && (!reader_.idle() || (message_ && !message_->delivered));
+}
+
+void Connection::release_compressor() {
+    if (deflate_) {
+        deflate_->release_compressor();
+    }
 }
 
 std::size_t Connection::buffered_bytes() const {
@@ -104,13 +126,8 @@ std::optional<Event> Connection::on_data(const Frame& frame, Bytes& out) {
                     out);
     }
     const bool whole = frame.first && frame.last && frame.head.fin && !continues;
-    if (whole && !frame.head.rsv1) {
-        if (frame.head.opcode == Opcode::text && !is_utf8(frame.payload)) {
-            return fail({CloseCode::invalid_payload, "text is not UTF-8"}, out);
-        }
-        return Event{
-            .kind = frame.head.opcode == Opcode::text ? Event::Kind::text : Event::Kind::binary,
-            .payload = frame.payload};
+    if (whole) {
+        return on_whole_message(frame, out);
     }
     if (const auto error = gather(frame)) {
         return fail(*error, out);
@@ -122,6 +139,25 @@ std::optional<Event> Connection::on_data(const Frame& frame, Bytes& out) {
                  .payload = message_->bytes};
 }
 
+/// Nothing is allocated for it but what the shared contexts keep.
+Event Connection::on_whole_message(const Frame& frame, Bytes& out) {
+    const bool text = frame.head.opcode == Opcode::text;
+    const auto kind = text ? Event::Kind::text : Event::Kind::binary;
+    if (frame.head.rsv1) {
+        const auto inflated = deflate_->inflate(frame.payload, text, inflated_limit());
+        return inflated ? Event{.kind = kind, .payload = *inflated} : fail(inflated.error(), out);
+    }
+    if (text && !is_utf8(frame.payload)) {
+        return fail({CloseCode::invalid_payload, "text is not UTF-8"}, out);
+    }
+    return {.kind = kind, .payload = frame.payload};
+}
+
+std::size_t Connection::inflated_limit() const {
+    return static_cast<std::size_t>(
+        std::min<std::uint64_t>(message_limit_, Bytes().max_size() - 1));
+}
+
 /// Adds a piece to the unfinished message, whose buffer grows with what came and never with what a
 /// head claims.
 std::optional<ProtocolError> Connection::gather(const Frame& frame) {
@@ -131,22 +167,19 @@ std::optional<ProtocolError> Connection::gather(const Frame& frame) {
     }
     Message& message = *message_;
     const bool ends = frame.last && frame.head.fin;
-    const std::size_t before = message.bytes.size();
+    Utf8Validator* const text = message.opcode == Opcode::text ? &message.utf8 : nullptr;
     message.received_bytes += frame.payload.size();
     if (message.deflated) {
-        const auto limit = static_cast<std::size_t>(
-            std::min<std::uint64_t>(message_limit_, message.bytes.max_size()));
-        const auto inflated = extension_->inflate(frame.payload, ends, message.bytes, limit);
+        const auto inflated =
+            deflate_->inflate(frame.payload, ends, text, message.bytes, inflated_limit());
         if (!inflated) {
             return inflated.error();
         }
     } else {
         append(message.bytes, frame.payload);
-    }
-    if (message.opcode == Opcode::text &&
-        (!message.utf8.feed(ByteView(message.bytes).subspan(before)) ||
-         (ends && !message.utf8.complete()))) {
-        return ProtocolError{CloseCode::invalid_payload, "text is not UTF-8"};
+        if (text != nullptr && (!text->feed(frame.payload) || (ends && !text->complete()))) {
+            return ProtocolError{CloseCode::invalid_payload, "text is not UTF-8"};
+        }
     }
     if (frame.last) {
         reader_.limit_payload(ends ? message_limit_ : message_limit_ - message.received_bytes);
@@ -199,16 +232,25 @@ Event Connection::fail(const ProtocolError& error, Bytes& out) {
     return {.kind = Event::Kind::error, .code = code, .reason = error.reason};
 }
 
-bool Connection::send_text(std::string_view message, Bytes& out) {
-    return write_message(Opcode::text, as_bytes(message), {}, out);
+bool Connection::send_text(std::string_view message, Bytes& out, Compression compression) {
+    return write_message(Opcode::text, as_bytes(message), {}, compression, out);
 }
 
-bool Connection::send_binary(ByteView message, Bytes& out) {
-    return write_message(Opcode::binary, message, {}, out);
+bool Connection::send_binary(ByteView message, Bytes& out, Compression compression) {
+    return write_message(Opcode::binary, message, {}, compression, out);
 }
 
-bool Connection::send_binary(ByteView head, ByteView body, Bytes& out) {
-    return write_message(Opcode::binary, head, body, out);
+bool Connection::send_binary(ByteView head, ByteView body, Bytes& out, Compression compression) {
+    return write_message(Opcode::binary, head, body, compression, out);
+}
+
+bool Connection::begin_message(Opcode opcode, std::uint64_t size_bytes, Bytes& out) {
+    HOLDFAST_CHECK(role_ == Role::server && (opcode == Opcode::text || opcode == Opcode::binary));
+    if (close_sent_) {
+        return false;
+    }
+    append_head({.opcode = opcode, .payload_size_bytes = size_bytes}, std::nullopt, out);
+    return true;
 }
 
 bool Connection::send_ping(ByteView payload, Bytes& out) {
@@ -241,47 +283,65 @@ void Connection::write_close(std::uint16_t code, std::string_view reason, Bytes&
                 as_bytes(cut_at_character(reason, kMaxCloseReason)), out);
 }
 
-bool Connection::write_message(Opcode opcode, ByteView first, ByteView second, Bytes& out) {
+bool Connection::write_message(Opcode opcode, ByteView first, ByteView second,
+                               Compression compression, Bytes& out) {
     if (close_sent_) {
         return false;
     }
-    if (!extension_ || !write_deflated(opcode, first, second, out)) {
+    const bool may_deflate = deflate_ && compression == Compression::automatic;
+    if (!may_deflate || !write_deflated(opcode, first, second, out)) {
         write_frame({.opcode = opcode}, first, second, out);
     }
     return true;
 }
 
-/// False: the extension would rather have the message sent as it is.
+/// Compresses straight into `out`, behind the room for a head, which is written when the size is
+/// known. False: the message is to be sent as it is.
 bool Connection::write_deflated(Opcode opcode, ByteView first, ByteView second, Bytes& out) {
-    Bytes joined;
-    if (!second.empty()) {
-        append(joined, first);
-        append(joined, second);
-        first = joined;
-    }
-    Bytes deflated;
-    if (!extension_->deflate(first, deflated)) {
+    const std::size_t begin = out.size();
+    const std::size_t mask_size = role_ == Role::client ? 4 : 0;
+    const std::size_t reserved = head_size(first.size() + second.size()) + mask_size;
+    out.resize(begin + reserved);
+    if (!deflate_->deflate(first, second, out)) {
+        out.resize(begin);
         return false;
     }
-    write_frame({.rsv1 = true, .opcode = opcode}, deflated, {}, out);
+    const std::size_t size = out.size() - begin - reserved;
+    const std::size_t needed = head_size(size) + mask_size;
+    std::byte* const frame = out.data() + begin;
+    if (needed != reserved) {
+        std::memmove(frame + needed, frame + reserved, size);
+        out.resize(begin + needed + size);
+    }
+    const Mask mask = draw_mask();
+    std::array<std::byte, kMaxHeadSize> head;
+    write_head(head, {.rsv1 = true, .opcode = opcode, .payload_size_bytes = size}, mask);
+    std::memcpy(frame, head.data(), needed);
+    if (mask) {
+        apply_mask(std::span(frame + needed, size), *mask);
+    }
     return true;
 }
 
 void Connection::write_frame(FrameHead head, ByteView first, ByteView second, Bytes& out) {
     head.payload_size_bytes = std::uint64_t{first.size()} + second.size();
-    std::optional<std::array<std::byte, 4>> mask;
-    if (role_ == Role::client) {
-        entropy_->fill(mask.emplace());
-    }
-    std::array<std::byte, kMaxHeadSize> head_bytes;
-    const std::size_t head_size = write_head(head_bytes, head, mask);
-    append(out, ByteView(head_bytes).first(head_size));
+    const Mask mask = draw_mask();
+    append_head(head, mask, out);
     const std::size_t payload_begins = out.size();
     append(out, first);
     append(out, second);
     if (mask) {
         apply_mask(std::span(out).subspan(payload_begins), *mask);
     }
+}
+
+/// Fresh for each frame of a client (Section 5.3); a server has none.
+Connection::Mask Connection::draw_mask() {
+    Mask mask;
+    if (role_ == Role::client) {
+        entropy_->fill(mask.emplace());
+    }
+    return mask;
 }
 
 SharedBytes encode_shared(Opcode opcode, ByteView message) {

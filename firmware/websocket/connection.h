@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -11,29 +12,24 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/entropy.h"
+#include "firmware/websocket/deflate.h"
 #include "firmware/websocket/frame.h"
 
 namespace holdfast::websocket {
 
-/// Where permessage-deflate (RFC 7692) plugs in: it is told which messages bear RSV1 and transforms
-/// whole messages.
-class Extension {
-public:
-    virtual ~Extension() = default;
-    /// Appends the inflated form of a piece of a message's payload to `out`; `last` ends the
-    /// message. Must fail with 1009 before `out` exceeds `limit`.
-    virtual std::expected<void, ProtocolError> inflate(ByteView piece, bool last, Bytes& out,
-                                                       std::size_t limit) = 0;
-    /// Appends the deflated form of a message and returns true, or returns false: send it as it is.
-    virtual bool deflate(ByteView message, Bytes& out) = 0;
+/// Whether a message may be sent compressed, where that was agreed.
+enum class Compression : std::uint8_t {
+    automatic,  ///< if it becomes smaller
+    off,        ///< never: its payload is compressed already
 };
 
 struct Limits {
     std::uint64_t message_size_bytes = 16u << 20;
 };
 
-/// What happened on the line. `payload` is a view into the bytes given to `next`, or into the
-/// connection's own buffer for a fragmented message; valid until the following call.
+/// What happened on the line. `payload` is a view into the bytes given to `next`, into the
+/// connection's own buffer for a message in pieces, or into that of its `DeflateContexts`; valid
+/// until the following call of `next` on a connection that shares these contexts.
 struct Event {
     enum class Kind {
         text,    ///< a whole message, valid UTF-8
@@ -64,7 +60,7 @@ public:
     /// `entropy` gives the masks of a client (Section 5.3) and must outlive the connection; a
     /// server may give nullptr.
     Connection(Role role, const Limits& limits, Entropy* entropy,
-               std::unique_ptr<Extension> extension = nullptr);
+               std::unique_ptr<Deflate> deflate = nullptr);
     Connection(Connection&&) noexcept;
     Connection& operator=(Connection&&) noexcept;
     ~Connection();
@@ -76,11 +72,18 @@ public:
 
     /// Append one message as one frame. Nothing is written after a close frame was sent: returns
     /// false.
-    bool send_text(std::string_view message, Bytes& out);
-    bool send_binary(ByteView message, Bytes& out);
+    bool send_text(std::string_view message, Bytes& out,
+                   Compression compression = Compression::automatic);
+    bool send_binary(ByteView message, Bytes& out,
+                     Compression compression = Compression::automatic);
     /// The message is the concatenation of the two: head and body are gathered without building
     /// them first.
-    bool send_binary(ByteView head, ByteView body, Bytes& out);
+    bool send_binary(ByteView head, ByteView body, Bytes& out,
+                     Compression compression = Compression::automatic);
+    /// Server only: appends the head alone of a message, text or binary, that is not compressed;
+    /// the caller sends the `size_bytes` of its payload right behind it, from where they lie.
+    /// False, as above: nothing may be sent.
+    bool begin_message(Opcode opcode, std::uint64_t size_bytes, Bytes& out);
     /// At most 125 bytes.
     bool send_ping(ByteView payload, Bytes& out);
 
@@ -92,27 +95,38 @@ public:
     /// reported.
     [[nodiscard]] bool closed() const;
     [[nodiscard]] bool close_sent() const;
-    /// Bytes owned beyond the object itself: 0 while no message is unfinished.
+    /// A frame or a message has begun and is not finished: the peer owes us bytes.
+    [[nodiscard]] bool in_message() const;
+    /// To be called when nothing was sent for a while: gives back what context takeover keeps for
+    /// sending.
+    void release_compressor();
+    /// Bytes owned beyond the object itself, but for the `Deflate`: 0 while no message is
+    /// unfinished.
     [[nodiscard]] std::size_t buffered_bytes() const;
 
 private:
     struct Message;
+    using Mask = std::optional<std::array<std::byte, 4>>;
 
     [[nodiscard]] std::optional<Event> on_data(const Frame& frame, Bytes& out);
+    [[nodiscard]] Event on_whole_message(const Frame& frame, Bytes& out);
     [[nodiscard]] std::optional<ProtocolError> gather(const Frame& frame);
     [[nodiscard]] std::optional<Event> on_control(const Frame& frame, Bytes& out);
     [[nodiscard]] Event on_close(std::span<std::byte> payload, Bytes& out);
     Event fail(const ProtocolError& error, Bytes& out);
 
+    [[nodiscard]] std::size_t inflated_limit() const;
+    [[nodiscard]] Mask draw_mask();
     void write_frame(FrameHead head, ByteView first, ByteView second, Bytes& out);
-    bool write_message(Opcode opcode, ByteView first, ByteView second, Bytes& out);
+    bool write_message(Opcode opcode, ByteView first, ByteView second, Compression compression,
+                       Bytes& out);
     [[nodiscard]] bool write_deflated(Opcode opcode, ByteView first, ByteView second, Bytes& out);
     void write_close(std::uint16_t code, std::string_view reason, Bytes& out);
 
     FrameReader reader_;
     std::uint64_t message_limit_;
     Entropy* entropy_;
-    std::unique_ptr<Extension> extension_;
+    std::unique_ptr<Deflate> deflate_;
     std::unique_ptr<Message> message_;  ///< while one is unfinished, or viewed by the last event
     Role role_;
     bool close_sent_ = false;
@@ -120,7 +134,7 @@ private:
     bool failed_ = false;
 };
 
-/// One message as a server's frame, made once for any number of receivers without extension.
+/// One message as a server's frame, made once for any number of receivers, not compressed.
 [[nodiscard]] SharedBytes encode_shared(Opcode opcode, ByteView message);
 
 }  // namespace holdfast::websocket

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,16 +9,17 @@
 #include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
+#include "firmware/websocket/deflate.h"
 
 namespace holdfast::websocket {
 
 /// The opening handshake, RFC 6455, Section 4, over heads that http has already taken apart.
 
 struct ClientOffer {
-    std::string host = {};                     ///< the Host header
-    std::string target = {};                   ///< path and query
-    std::vector<std::string> protocols = {};   ///< in order of preference
-    std::vector<std::string> extensions = {};  ///< Sec-WebSocket-Extensions offers, RFC 7692 syntax
+    std::string host = {};                    ///< the Host header
+    std::string target = {};                  ///< path and query
+    std::vector<std::string> protocols = {};  ///< in order of preference
+    DeflatePolicy deflate = {};               ///< offered if enabled
     std::vector<std::pair<std::string, std::string>> headers =
         {};  ///< further ones: Authorization, User-Agent
 };
@@ -32,8 +34,8 @@ public:
     [[nodiscard]] std::string request() const;
 
     struct Agreed {
-        std::string protocol;    ///< "" if none was chosen
-        std::string extensions;  ///< the server's Sec-WebSocket-Extensions, "" if none
+        std::string protocol;                     ///< "" if none was chosen
+        std::optional<DeflateAgreement> deflate;  ///< nullopt: the server does without
     };
     /// Errors: unauthorized (401), refused (403), unsupported (any other status than 101; the
     /// message names it), invalid (101, but Upgrade, Connection, Accept, protocol or extension is
@@ -52,14 +54,14 @@ struct ServerPolicy {
     std::vector<std::string> allowed_origins =
         {};  ///< "*" allows all; a request without Origin is no browser and passes
     bool allow_same_origin = true;  ///< Origin equals the Host header
+    DeflatePolicy deflate = {};
 };
 
 struct ServerAnswer {
     bool accepted = false;
-    http::Response response;  ///< 101, or the refusal: 400, 403, 405, 426
-    std::string protocol;     ///< chosen; "" for none
-    std::string
-        extension_offers;  ///< all Sec-WebSocket-Extensions of the client, for the extension hook
+    http::Response response;                  ///< 101, or the refusal: 400, 403, 405, 426
+    std::string protocol;                     ///< chosen; "" for none
+    std::optional<DeflateAgreement> deflate;  ///< what the response says; nullopt: not compressed
 };
 
 /// Sections 4.2.1 and 4.2.2. A wrong version gets 426 with `Sec-WebSocket-Version: 13`.

@@ -37,11 +37,6 @@ Error refusal(const http::Response& response) {
     return {code, std::move(message)};
 }
 
-/// "permessage-deflate" of "permessage-deflate; client_max_window_bits".
-std::string_view extension_name(std::string_view extension) {
-    return http::trim(extension.substr(0, extension.find(';')));
-}
-
 }  // namespace
 
 ClientHandshake::ClientHandshake(ClientOffer offer, Entropy& entropy) : offer_(std::move(offer)) {
@@ -60,8 +55,8 @@ std::string ClientHandshake::request() const {
     if (!offer_.protocols.empty()) {
         http::append_header(out, "Sec-WebSocket-Protocol", join(offer_.protocols));
     }
-    if (!offer_.extensions.empty()) {
-        http::append_header(out, "Sec-WebSocket-Extensions", join(offer_.extensions));
+    if (offer_.deflate.enabled) {
+        http::append_header(out, "Sec-WebSocket-Extensions", deflate_offer(offer_.deflate));
     }
     for (const auto& [name, value] : offer_.headers) {
         http::append_header(out, name, value);
@@ -94,21 +89,17 @@ Result<ClientHandshake::Agreed> ClientHandshake::check(const http::Response& res
             return broken("names a subprotocol that was not offered");
         }
     }
+    std::vector<std::string> extensions;
     for (const auto& [name, value] : response.headers) {
         if (http::equal_without_case(name, "Sec-WebSocket-Extensions")) {
-            agreed.extensions.append(agreed.extensions.empty() ? "" : ", ").append(value);
+            extensions.push_back(value);
         }
     }
-    bool all_offered = true;
-    http::for_each_element(agreed.extensions, [this, &all_offered](std::string_view extension) {
-        all_offered =
-            all_offered && std::ranges::any_of(offer_.extensions, [extension](const auto& offered) {
-                return http::equal_without_case(extension_name(offered), extension_name(extension));
-            });
-    });
-    if (!all_offered) {
-        return broken("names an extension that was not offered");
+    auto deflate = check_deflate(join(extensions), offer_.deflate);
+    if (!deflate) {
+        return std::unexpected(std::move(deflate.error()));
     }
+    agreed.deflate = *deflate;
     return agreed;
 }
 

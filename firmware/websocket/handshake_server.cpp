@@ -168,7 +168,12 @@ ServerAnswer answer(const http::Request& request, const ServerPolicy& policy) {
         result.protocol = *chosen;
         result.response.headers.emplace_back("Sec-WebSocket-Protocol", *chosen);
     }
-    result.extension_offers = joined(request, "Sec-WebSocket-Extensions");
+    if (auto deflate =
+            answer_deflate(joined(request, "Sec-WebSocket-Extensions"), policy.deflate)) {
+        result.deflate = deflate->agreement;
+        result.response.headers.emplace_back("Sec-WebSocket-Extensions",
+                                             std::move(deflate->header));
+    }
     return result;
 }
 

@@ -55,7 +55,7 @@ TEST_GROUP(ClientHandshake){};
 
 TEST(ClientHandshake, request_is_that_of_the_rfc) {
     const ClientHandshake sent = handshake({.protocols = {"holdfast.v2", "holdfast.v1"},
-                                            .extensions = {"permessage-deflate"},
+                                            .deflate = {.enabled = true},
                                             .headers = {{"Authorization", "Bearer x"}}});
     STRCMP_EQUAL(
         "GET /chat?a=1 HTTP/1.1\r\n"
@@ -65,7 +65,8 @@ TEST(ClientHandshake, request_is_that_of_the_rfc) {
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         "Sec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Protocol: holdfast.v2, holdfast.v1\r\n"
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+        "client_no_context_takeover; client_max_window_bits\r\n"
         "Authorization: Bearer x\r\n\r\n",
         sent.request().c_str());
 }
@@ -91,7 +92,7 @@ TEST(ClientHandshake, right_answer_without_subprotocol_agrees_on_none) {
     const auto agreed = handshake({.protocols = {"a"}}).check(good());
     CHECK_TRUE(agreed.has_value());
     STRCMP_EQUAL("", agreed->protocol.c_str());
-    STRCMP_EQUAL("", agreed->extensions.c_str());
+    CHECK_FALSE(agreed->deflate.has_value());
 }
 
 TEST(ClientHandshake, wrong_upgrade_connection_or_accept_is_invalid) {
@@ -121,15 +122,22 @@ TEST(ClientHandshake, subprotocol_must_be_one_of_the_offered) {
                           ->protocol.c_str());
 }
 
-TEST(ClientHandshake, extension_must_be_one_of_the_offered) {
-    const ClientOffer offer{.extensions = {"permessage-deflate; client_max_window_bits"}};
-    CHECK_TRUE(is_invalid(with("Sec-WebSocket-Extensions", "permessage-deflate")));
+TEST(ClientHandshake, extension_must_be_one_that_was_offered) {
+    const ClientOffer offer{.deflate = {.enabled = true}};
+    const std::string_view right =
+        "permessage-deflate; server_no_context_takeover; client_max_window_bits=10";
+    CHECK_TRUE(is_invalid(with("Sec-WebSocket-Extensions", std::string(right))));
     CHECK_TRUE(is_invalid(with("Sec-WebSocket-Extensions", "x"), offer));
-    STRCMP_EQUAL("permessage-deflate; server_max_window_bits=10",
-                 handshake(offer)
-                     .check(with("Sec-WebSocket-Extensions",
-                                 "permessage-deflate; server_max_window_bits=10"))
-                     ->extensions.c_str());
+    const auto agreed =
+        handshake(offer).check(with("Sec-WebSocket-Extensions", std::string(right)));
+    CHECK_TRUE(
+        (agreed->deflate == DeflateAgreement{.send = {.window_bits = 10},
+                                             .receive = {},
+                                             .threshold_bytes = offer.deflate.threshold_bytes}));
+    http::Response twice = with("Sec-WebSocket-Extensions", std::string(right));
+    twice.headers.emplace_back("Sec-WebSocket-Extensions", right);
+    CHECK_TRUE(is_invalid(twice, offer));
+    CHECK_FALSE(handshake(offer).check(good())->deflate.has_value());
 }
 
 TEST(ClientHandshake, refusals_are_told_apart) {

@@ -199,12 +199,16 @@ TEST(ServerHandshake, same_origin_passes_unless_it_is_forbidden) {
     LONGS_EQUAL(101, status(request));
 }
 
-TEST(ServerHandshake, extension_offers_are_handed_on_and_none_is_answered) {
+TEST(ServerHandshake, extensions_are_answered_where_the_policy_says_so) {
     http::Request request = with("Sec-WebSocket-Extensions", "permessage-deflate; a=1");
-    request.headers.emplace_back("Sec-WebSocket-Extensions", "x");
-    const ServerAnswer result = answer(request, {});
-    STRCMP_EQUAL("permessage-deflate; a=1, x", result.extension_offers.c_str());
-    LONGS_EQUAL(0, result.response.count("Sec-WebSocket-Extensions"));
+    request.headers.emplace_back("Sec-WebSocket-Extensions", "x, permessage-deflate");
+    const ServerAnswer without_deflate = answer(request, {});
+    CHECK_FALSE(without_deflate.deflate.has_value());
+    LONGS_EQUAL(0, without_deflate.response.count("Sec-WebSocket-Extensions"));
+    const ServerAnswer result = answer(request, {.deflate = {.enabled = true}});
+    CHECK_TRUE(result.deflate.has_value());
+    STRCMP_EQUAL("permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+                 std::string(result.response.header("Sec-WebSocket-Extensions")).c_str());
 }
 
 TEST(ServerHandshake, refusal_ends_the_connection_and_says_why) {

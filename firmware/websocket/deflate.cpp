@@ -1,0 +1,237 @@
+#include "firmware/websocket/deflate.h"
+
+#include <algorithm>
+#include <array>
+
+#include "firmware/websocket/deflate_stream.h"
+
+namespace holdfast::websocket {
+namespace {
+
+constexpr int kLargestWindowBits = 15;
+/// Raw deflate of zlib cannot do with a window of 256 bytes.
+constexpr int kSmallestWindowBits = 9;
+
+/// Output is made and looked at in pieces of this size at most.
+constexpr std::size_t kChunk = std::size_t{16} << 10;
+/// What the contexts keep of the memory for whole messages.
+constexpr std::size_t kScratchKept = std::size_t{64} << 10;
+constexpr std::size_t kInflatersKept = 4;
+
+/// Room for more output behind the `used` bytes, but never for more than the limit and the one
+/// byte that shows that it is exceeded.
+std::span<std::byte> room_behind(Bytes& space, std::size_t used, std::size_t limit_bytes,
+                                 std::size_t wanted) {
+    if (used == space.size()) {
+        const std::size_t left = limit_bytes - used;
+        const std::size_t size = used + (left < wanted ? left + 1 : wanted);
+        if (size > space.capacity()) {
+            const std::size_t doubled = std::min(2 * space.capacity(), limit_bytes);
+            space.reserve(std::max(size, doubled));
+        }
+        space.resize(size);
+    }
+    const std::size_t most = limit_bytes - used + 1;
+    return std::span(space).subspan(used, std::min({space.size() - used, most, kChunk}));
+}
+
+std::unexpected<ProtocolError> undecodable() {
+    return std::unexpected(ProtocolError{CloseCode::invalid_payload, "compressed data is corrupt"});
+}
+
+std::unexpected<ProtocolError> not_text() {
+    return std::unexpected(ProtocolError{CloseCode::invalid_payload, "text is not UTF-8"});
+}
+
+}  // namespace
+
+DeflateContexts::DeflateContexts() = default;
+DeflateContexts::~DeflateContexts() = default;
+
+std::size_t DeflateContexts::allocated_bytes() const {
+    return zlib_bytes_ + scratch_.capacity();
+}
+
+std::unique_ptr<Inflater> DeflateContexts::borrow_inflater() {
+    if (inflaters_.empty()) {
+        return std::make_unique<Inflater>(kLargestWindowBits, zlib_bytes_);
+    }
+    auto inflater = std::move(inflaters_.back());
+    inflaters_.pop_back();
+    inflater->reset();
+    return inflater;
+}
+
+void DeflateContexts::give_back(std::unique_ptr<Inflater> inflater) {
+    if (inflaters_.size() < kInflatersKept) {
+        inflaters_.push_back(std::move(inflater));
+    }
+}
+
+Compressor* DeflateContexts::compressor(std::size_t size_bytes, int window_bits) {
+    (void)size_bytes;
+    for (const auto& compressor : compressors_) {
+        if (compressor->window_bits == window_bits) {
+            compressor->reset();
+            return compressor.get();
+        }
+    }
+    auto made = std::make_unique<Compressor>(1, window_bits, 8, zlib_bytes_);
+    return made->good() ? compressors_.emplace_back(std::move(made)).get() : nullptr;
+}
+
+Deflate::Deflate(DeflateContexts& contexts, const DeflateAgreement& agreement)
+    : contexts_(contexts),
+      threshold_bytes_(
+          static_cast<std::uint32_t>(std::min<std::size_t>(agreement.threshold_bytes, UINT32_MAX))),
+      send_window_bits_(static_cast<std::uint8_t>(agreement.send.window_bits)),
+      receive_window_bits_(static_cast<std::uint8_t>(agreement.receive.window_bits)),
+      send_takeover_(agreement.send.context_takeover),
+      receive_takeover_(agreement.receive.context_takeover) {}
+
+Deflate::~Deflate() {
+    if (inflater_ && !receive_takeover_) {
+        contexts_.give_back(std::move(inflater_));
+    }
+}
+
+std::expected<std::span<std::byte>, ProtocolError> Deflate::inflate(ByteView message, bool text,
+                                                                    std::size_t limit_bytes) {
+    Bytes& scratch = contexts_.scratch_;
+    if (scratch.size() > kScratchKept) {
+        scratch = Bytes();
+    }
+    std::size_t used = 0;
+    Utf8Validator validator;
+    Utf8Validator* const validated = text ? &validator : nullptr;
+    auto result = pump(message, validated, scratch, used, limit_bytes);
+    if (result) {
+        result = finish(validated, scratch, used, limit_bytes);
+    }
+    if (!result) {
+        return std::unexpected(result.error());
+    }
+    return std::span(scratch).first(used);
+}
+
+std::expected<void, ProtocolError> Deflate::inflate(ByteView piece, bool last, Utf8Validator* text,
+                                                    Bytes& out, std::size_t limit_bytes) {
+    std::size_t used = out.size();
+    auto result = pump(piece, text, out, used, limit_bytes);
+    if (result && last) {
+        result = finish(text, out, used, limit_bytes);
+    }
+    out.resize(std::min(used, limit_bytes));
+    return result;
+}
+
+std::expected<void, ProtocolError> Deflate::pump(ByteView piece, Utf8Validator* text, Bytes& space,
+                                                 std::size_t& used, std::size_t limit_bytes) {
+    if (!inflater_) {
+        inflater_ = receive_takeover_
+                        ? std::make_unique<Inflater>(
+                              std::max<int>(receive_window_bits_, kSmallestWindowBits),
+                              contexts_.zlib_bytes_)
+                        : contexts_.borrow_inflater();
+    }
+    if (!inflater_->good()) {
+        return std::unexpected(ProtocolError{CloseCode::internal_error, "out of memory"});
+    }
+    const std::size_t wanted = std::clamp<std::size_t>(4 * piece.size(), 256, kChunk);
+    while (true) {
+        const auto room = room_behind(space, used, limit_bytes, wanted);
+        const Inflater::Step step = inflater_->step(piece, room);
+        const std::size_t fits = std::min(step.produced_bytes, limit_bytes - used);
+        if (text != nullptr && !text->feed(room.first(fits))) {
+            return not_text();
+        }
+        used += step.produced_bytes;
+        if (used > limit_bytes) {
+            return std::unexpected(ProtocolError{CloseCode::message_too_big, "message too big"});
+        }
+        switch (step.status) {
+            case Inflater::Status::ok:
+                break;
+            case Inflater::Status::corrupt:
+                return undecodable();
+            case Inflater::Status::no_memory:
+                return std::unexpected(ProtocolError{CloseCode::internal_error, "out of memory"});
+        }
+        // A full buffer may hide output that is still to come.
+        if (piece.empty() && step.produced_bytes < room.size()) {
+            return {};
+        }
+    }
+}
+
+/// The end of a message: Section 7.2.2. A final block may stand at the very end, without the empty
+/// block that Section 7.2.1 demands behind it: nothing is missing then.
+std::expected<void, ProtocolError> Deflate::finish(Utf8Validator* text, Bytes& space,
+                                                   std::size_t& used, std::size_t limit_bytes) {
+    constexpr std::array kTail{std::byte{0x00}, std::byte{0x00}, std::byte{0xff}, std::byte{0xff}};
+    if (!inflater_->after_final_block()) {
+        const auto result = pump(kTail, text, space, used, limit_bytes);
+        if (!result) {
+            return result;
+        }
+    }
+    if (!inflater_->between_blocks()) {
+        return undecodable();
+    }
+    if (text != nullptr && !text->complete()) {
+        return not_text();
+    }
+    if (!receive_takeover_) {
+        contexts_.give_back(std::move(inflater_));
+    }
+    return {};
+}
+
+Compressor* Deflate::own_compressor() {
+    if (!compressor_) {
+        const int memory_level = std::clamp(send_window_bits_ - 7, 1, 8);
+        auto made =
+            std::make_unique<Compressor>(1, send_window_bits_, memory_level, contexts_.zlib_bytes_);
+        if (made->good()) {
+            compressor_ = std::move(made);
+        }
+    }
+    return compressor_.get();
+}
+
+bool Deflate::deflate(ByteView first, ByteView second, Bytes& out) {
+    // What zlib writes while it flushes: four bytes that are not sent, and one that stays free to
+    // show that it was all.
+    constexpr std::size_t kSpare = 4;
+    const std::size_t size = first.size() + second.size();
+    if (size < threshold_bytes_ || size == 0) {
+        return false;
+    }
+    const bool tiny_window = send_window_bits_ < kSmallestWindowBits;
+    if (tiny_window && size > std::size_t{1} << send_window_bits_) {
+        return false;
+    }
+    Compressor* const compressor =
+        send_takeover_ && !tiny_window
+            ? own_compressor()
+            : contexts_.compressor(size, std::max<int>(send_window_bits_, kSmallestWindowBits));
+    if (compressor == nullptr) {
+        return false;
+    }
+    const std::size_t before = out.size();
+    out.resize(before + size + kSpare);
+    const std::size_t compressed =
+        compressor->compress(first, second, std::span(out).subspan(before));
+    out.resize(before + compressed);
+    if (compressed == 0) {
+        compressor->reset();
+        return false;
+    }
+    return true;
+}
+
+void Deflate::release_compressor() {
+    compressor_.reset();
+}
+
+}  // namespace holdfast::websocket
