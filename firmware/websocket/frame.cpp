@@ -37,33 +37,4 @@ std::size_t write_head(std::span<std::byte, kMaxHeadSize> out, const FrameHead& 
     return size;
 }
 
-void apply_mask(std::span<std::byte> bytes, std::array<std::byte, 4> key, std::size_t offset) {
-    std::array<std::byte, 8> turned;
-    for (std::size_t i = 0; i < turned.size(); ++i) {
-        turned[i] = key[(offset + i) % 4];
-    }
-    std::uint64_t key_word = 0;
-    std::memcpy(&key_word, turned.data(), 8);
-
-    std::byte* at = bytes.data();
-    std::size_t left = bytes.size();
-    for (; left >= 32; left -= 32, at += 32) {
-        std::array<std::uint64_t, 4> words;
-        std::memcpy(words.data(), at, 32);
-        for (std::uint64_t& word : words) {
-            word ^= key_word;
-        }
-        std::memcpy(at, words.data(), 32);
-    }
-    for (; left >= 8; left -= 8, at += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, at, 8);
-        word ^= key_word;
-        std::memcpy(at, &word, 8);
-    }
-    for (std::size_t i = 0; i < left; ++i) {
-        at[i] ^= turned[i];
-    }
-}
-
 }  // namespace holdfast::websocket

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "firmware/base/bytes.h"
+#include "firmware/websocket/mask.h"
 
 namespace holdfast::websocket {
 
@@ -68,6 +69,7 @@ struct Frame {
                                    ///< frame that came in pieces, until the following call
     bool first = true;             ///< the payload's first piece
     bool last = true;              ///< its last
+    bool ascii = false;            ///< unmasking saw that all of this piece is ASCII
 };
 
 /// Splits a byte stream into RFC 6455 frames. A data frame that is not complete is handed on in
@@ -85,6 +87,12 @@ public:
     [[nodiscard]] std::expected<std::optional<Frame>, ProtocolError> next(
         std::span<std::byte>& bytes);
 
+    /// The shortcut that nearly all frames take, inlined into the caller's loop: true when nothing
+    /// is unfinished and `bytes` begins with a whole, well-formed text or binary frame of less than
+    /// 64 KiB, which is then what `next` would have given. False: nothing has happened; `next`
+    /// knows why.
+    [[nodiscard]] bool take_whole(std::span<std::byte>& bytes, Frame& frame);
+
     /// Between frames: nothing has begun.
     [[nodiscard]] bool idle() const;
 
@@ -99,36 +107,97 @@ public:
     [[nodiscard]] std::size_t buffered_bytes() const;
 
 private:
-    enum class State : std::uint8_t { head, data, control };
+    enum class State : std::uint8_t {
+        between,  ///< nothing has begun, nothing is kept
+        viewed,   ///< as `between`, but the last frame views `control_`
+        head,     ///< `head_bytes_` has begun
+        data,     ///< `head_bytes_` is whole, `remaining_` of the payload is to come
+        control,  ///< the same, and what came of it is in `control_`
+    };
     struct ControlPayload;
+    struct FreeControlPayload {
+        void operator()(ControlPayload* payload) const;
+    };
 
+    [[nodiscard]] std::expected<std::optional<Frame>, ProtocolError> next_piece(
+        std::span<std::byte>& bytes);
     [[nodiscard]] std::expected<bool, ProtocolError> take_head(std::span<std::byte>& bytes);
-    [[nodiscard]] std::expected<std::size_t, ProtocolError> parse_head(ByteView bytes);
+    [[nodiscard]] std::optional<ProtocolError> check_first_bytes() const;
+    [[nodiscard]] std::optional<ProtocolError> check_length() const;
+    [[nodiscard]] FrameHead head() const;
+    [[nodiscard]] std::array<std::byte, 4> mask() const;
+    [[nodiscard]] bool masked() const { return (fixed_bits_ & 0x80u) != 0; }
     [[nodiscard]] Frame take_data(std::span<std::byte>& bytes);
     [[nodiscard]] std::optional<Frame> take_control(std::span<std::byte>& bytes);
 
     std::uint64_t payload_limit_;
-    FrameHead head_;
-    std::uint64_t remaining_ = 0;  ///< of the payload
-    struct FreeControlPayload {
-        void operator()(ControlPayload* payload) const;
-    };
+    std::uint64_t remaining_ = 0;
     std::unique_ptr<ControlPayload, FreeControlPayload> control_;
-    std::array<std::byte, 14> head_bytes_{};  ///< of a head that came in pieces
-    std::uint8_t head_bytes_count_ = 0;
-    std::array<std::byte, 4> mask_{};
-    Role role_;
-    State state_ = State::head;
-    bool rsv1_allowed_;
+    /// Of the frame that is unfinished: length and mask are read from here when they are needed.
+    std::array<std::byte, 14> head_bytes_{};
+    State state_ : 4 = State::between;
+    std::uint8_t head_bytes_count_ : 4 = 0;
+    /// Bit 7: the mask bit that every frame from this peer has. Bits 6 to 4: the reserved bits that
+    /// must be 0.
+    std::uint8_t fixed_bits_;
 };
+
+inline bool FrameReader::take_whole(std::span<std::byte>& bytes, Frame& frame) {
+    if (state_ != State::between || bytes.size() < 4) {
+        return false;
+    }
+    std::byte* const at = bytes.data();
+    const auto first = std::to_integer<unsigned>(at[0]);
+    const auto second = std::to_integer<unsigned>(at[1]);
+    const unsigned opcode = first & 0x0fu;
+    const unsigned wrong_bits = (first & fixed_bits_ & 0x70u) | ((second ^ fixed_bits_) & 0x80u);
+    if (wrong_bits != 0 || opcode - 1 > 1) {
+        return false;
+    }
+    std::size_t length = second & 0x7fu;
+    std::size_t head_size = masked() ? 6 : 2;
+    if (length >= 126) {
+        if (length == 127) {
+            return false;
+        }
+        length = std::to_integer<std::size_t>(at[2]) << 8u | std::to_integer<std::size_t>(at[3]);
+        if (length < 126) {
+            return false;
+        }
+        head_size += 2;
+    }
+    if (bytes.size() < head_size + length || length > payload_limit_) {
+        return false;
+    }
+    frame.head = {.fin = (first & 0x80u) != 0,
+                  .rsv1 = (first & 0x40u) != 0,
+                  .opcode = static_cast<Opcode>(opcode),
+                  .payload_size_bytes = length};
+    frame.payload = {at + head_size, length};
+    frame.first = true;
+    frame.last = true;
+    frame.ascii = false;
+    if (masked()) {
+        std::array<std::byte, 4> key;
+        std::memcpy(key.data(), at + head_size - key.size(), key.size());
+        frame.ascii = apply_mask(frame.payload, key);
+    }
+    bytes = bytes.subspan(head_size + length);
+    return true;
+}
+
+inline std::expected<std::optional<Frame>, ProtocolError> FrameReader::next(
+    std::span<std::byte>& bytes) {
+    if (Frame frame; take_whole(bytes, frame)) {
+        return frame;
+    }
+    return next_piece(bytes);
+}
 
 inline constexpr std::size_t kMaxHeadSize = 14;
 
 /// Writes a frame head; returns its size (2 to 14). `mask` only for clients.
 std::size_t write_head(std::span<std::byte, kMaxHeadSize> out, const FrameHead& head,
                        const std::optional<std::array<std::byte, 4>>& mask);
-
-/// XORs with the key, beginning at key byte `offset` modulo 4 (Section 5.3); in place.
-void apply_mask(std::span<std::byte> bytes, std::array<std::byte, 4> key, std::size_t offset = 0);
 
 }  // namespace holdfast::websocket

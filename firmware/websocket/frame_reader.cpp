@@ -20,8 +20,8 @@ bool is_known(unsigned opcode) {
     return opcode <= 0x2 || (opcode >= 0x8 && opcode <= 0xa);
 }
 
-std::unexpected<ProtocolError> broken(std::string_view reason) {
-    return std::unexpected(ProtocolError{CloseCode::protocol_error, reason});
+ProtocolError broken(std::string_view reason) {
+    return {CloseCode::protocol_error, reason};
 }
 
 std::uint64_t big_endian(ByteView bytes) {
@@ -53,15 +53,18 @@ void FrameReader::FreeControlPayload::operator()(ControlPayload* payload) const 
 }
 
 FrameReader::FrameReader(Role role, const FrameLimits& limits, bool rsv1_allowed)
-    : payload_limit_(limits.payload_size_bytes), role_(role), rsv1_allowed_(rsv1_allowed) {}
+    : payload_limit_(limits.payload_size_bytes),
+      fixed_bits_(static_cast<std::uint8_t>((role == Role::server ? 0x80u : 0u) |
+                                            (rsv1_allowed ? 0x30u : 0x70u))) {}
 
 bool FrameReader::idle() const {
-    return state_ == State::head && head_bytes_count_ == 0;
+    return state_ == State::between || state_ == State::viewed;
 }
 
 void FrameReader::release() {
-    if (state_ == State::head) {
+    if (state_ == State::viewed) {
         control_.reset();
+        state_ = State::between;
     }
 }
 
@@ -69,9 +72,10 @@ std::size_t FrameReader::buffered_bytes() const {
     return control_ ? sizeof(ControlPayload) : 0;
 }
 
-std::expected<std::optional<Frame>, ProtocolError> FrameReader::next(std::span<std::byte>& bytes) {
+std::expected<std::optional<Frame>, ProtocolError> FrameReader::next_piece(
+    std::span<std::byte>& bytes) {
     release();
-    if (state_ == State::head) {
+    if (state_ == State::between || state_ == State::head) {
         const auto whole = take_head(bytes);
         if (!whole) {
             return std::unexpected(whole.error());
@@ -79,8 +83,8 @@ std::expected<std::optional<Frame>, ProtocolError> FrameReader::next(std::span<s
         if (!*whole) {
             return std::nullopt;
         }
-        remaining_ = head_.payload_size_bytes;
-        state_ = is_control(head_.opcode) ? State::control : State::data;
+        remaining_ = head().payload_size_bytes;
+        state_ = is_control(head().opcode) ? State::control : State::data;
     }
     if (state_ == State::control) {
         return take_control(bytes);
@@ -91,104 +95,104 @@ std::expected<std::optional<Frame>, ProtocolError> FrameReader::next(std::span<s
     return take_data(bytes);
 }
 
-/// True when `head_` and `mask_` are those of the next frame, and `bytes` begins with its payload.
+/// True when `head_bytes_` is the head of the next frame, and `bytes` begins with its payload. What
+/// is wrong in the first two bytes is found without the rest.
 std::expected<bool, ProtocolError> FrameReader::take_head(std::span<std::byte>& bytes) {
-    if (head_bytes_count_ == 0) {
-        const auto size = parse_head(bytes);
-        if (!size) {
-            return std::unexpected(size.error());
+    while (head_bytes_count_ < 2 || head_bytes_count_ < head_size(head_bytes_[1])) {
+        if (bytes.empty()) {
+            return false;
         }
-        if (*size != 0) {
-            bytes = bytes.subspan(*size);
-            return true;
-        }
-    }
-    while (!bytes.empty()) {
+        state_ = State::head;
         head_bytes_[head_bytes_count_++] = bytes.front();
         bytes = bytes.subspan(1);
-        const auto size = parse_head(std::span(head_bytes_).first(head_bytes_count_));
-        if (!size) {
-            return std::unexpected(size.error());
-        }
-        if (*size != 0) {
-            head_bytes_count_ = 0;
-            return true;
+        if (head_bytes_count_ == 2) {
+            if (const auto error = check_first_bytes()) {
+                return std::unexpected(*error);
+            }
         }
     }
-    return false;
+    head_bytes_count_ = 0;
+    if (const auto error = check_length()) {
+        return std::unexpected(*error);
+    }
+    return true;
 }
 
-/// The size of the head at the front of `bytes`; 0: it is not whole. What is wrong in its first two
-/// bytes is found without the rest.
-std::expected<std::size_t, ProtocolError> FrameReader::parse_head(ByteView bytes) {
-    if (bytes.size() < 2) {
-        return 0;
-    }
-    const unsigned first = value(bytes[0]);
-    const unsigned second = value(bytes[1]);
-    const unsigned opcode = first & 0x0fu;
-    if (!is_known(opcode)) {
+std::optional<ProtocolError> FrameReader::check_first_bytes() const {
+    const unsigned first = value(head_bytes_[0]);
+    const unsigned second = value(head_bytes_[1]);
+    const unsigned opcode_bits = first & 0x0fu;
+    if (!is_known(opcode_bits)) {
         return broken("reserved opcode");
     }
-    FrameHead head{.fin = (first & 0x80u) != 0,
-                   .rsv1 = (first & 0x40u) != 0,
-                   .opcode = static_cast<Opcode>(opcode)};
     // RFC 7692, Section 6.1: RSV1 stands on the first frame of a message.
-    const bool begins_message = head.opcode == Opcode::text || head.opcode == Opcode::binary;
-    if ((first & 0x30u) != 0 || (head.rsv1 && !(rsv1_allowed_ && begins_message))) {
+    const auto opcode = static_cast<Opcode>(opcode_bits);
+    const bool begins_message = opcode == Opcode::text || opcode == Opcode::binary;
+    if ((first & fixed_bits_ & 0x70u) != 0 || ((first & 0x40u) != 0 && !begins_message)) {
         return broken("reserved bit");
     }
-    if (is_control(head.opcode) && (!head.fin || (second & 0x7fu) > kMaxControlPayload)) {
-        return broken(head.fin ? "control frame too long" : "fragmented control frame");
+    const bool fin = (first & 0x80u) != 0;
+    if (is_control(opcode) && (!fin || (second & 0x7fu) > kMaxControlPayload)) {
+        return broken(fin ? "control frame too long" : "fragmented control frame");
     }
-    const bool masked = (second & 0x80u) != 0;
-    if (masked != (role_ == Role::server)) {
-        return broken(masked ? "masked frame from a server" : "unmasked frame from a client");
+    if (((second ^ fixed_bits_) & 0x80u) != 0) {
+        return broken(masked() ? "unmasked frame from a client" : "masked frame from a server");
     }
+    return std::nullopt;
+}
 
-    const std::size_t size = head_size(bytes[1]);
-    if (bytes.size() < size) {
-        return 0;
-    }
-    const std::size_t length_size = extended_length_size(bytes[1]);
-    head.payload_size_bytes =
-        length_size == 0 ? second & 0x7fu : big_endian(bytes.subspan(2, length_size));
-    if ((length_size == 2 && head.payload_size_bytes < 126) ||
-        (length_size == 8 &&
-         (head.payload_size_bytes <= 0xffff || head.payload_size_bytes >> 63u != 0))) {
+std::optional<ProtocolError> FrameReader::check_length() const {
+    const std::uint64_t length = head().payload_size_bytes;
+    const std::size_t length_size = extended_length_size(head_bytes_[1]);
+    if ((length_size == 2 && length < 126) ||
+        (length_size == 8 && (length <= 0xffff || length >> 63u != 0))) {
         return broken("bad length");
     }
-    if (!is_control(head.opcode) && head.payload_size_bytes > payload_limit_) {
-        return std::unexpected(ProtocolError{CloseCode::message_too_big, "message too big"});
+    if (!is_control(head().opcode) && length > payload_limit_) {
+        return ProtocolError{CloseCode::message_too_big, "message too big"};
     }
-    if (masked) {
-        std::ranges::copy(bytes.subspan(size - 4, 4), mask_.begin());
-    }
-    head_ = head;
-    return size;
+    return std::nullopt;
+}
+
+FrameHead FrameReader::head() const {
+    const unsigned first = value(head_bytes_[0]);
+    const std::size_t length_size = extended_length_size(head_bytes_[1]);
+    return {.fin = (first & 0x80u) != 0,
+            .rsv1 = (first & 0x40u) != 0,
+            .opcode = static_cast<Opcode>(first & 0x0fu),
+            .payload_size_bytes = length_size == 0
+                                      ? value(head_bytes_[1]) & 0x7fu
+                                      : big_endian(ByteView(head_bytes_).subspan(2, length_size))};
+}
+
+std::array<std::byte, 4> FrameReader::mask() const {
+    std::array<std::byte, 4> key;
+    std::memcpy(key.data(), &head_bytes_[2 + extended_length_size(head_bytes_[1])], key.size());
+    return key;
 }
 
 Frame FrameReader::take_data(std::span<std::byte>& bytes) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
-    const std::uint64_t offset = head_.payload_size_bytes - remaining_;
-    Frame frame{.head = head_, .payload = bytes.first(size), .first = offset == 0};
-    if (role_ == Role::server) {
-        apply_mask(frame.payload, mask_, static_cast<std::size_t>(offset % 4));
+    Frame frame{.head = head(), .payload = bytes.first(size)};
+    const std::uint64_t offset = frame.head.payload_size_bytes - remaining_;
+    frame.first = offset == 0;
+    if (masked()) {
+        frame.ascii = apply_mask(frame.payload, mask(), static_cast<std::size_t>(offset % 4));
     }
     bytes = bytes.subspan(size);
     remaining_ -= size;
     frame.last = remaining_ == 0;
     if (frame.last) {
-        state_ = State::head;
+        state_ = State::between;
     }
     return frame;
 }
 
 std::optional<Frame> FrameReader::take_control(std::span<std::byte>& bytes) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
-    Frame frame{.head = head_, .payload = bytes.first(size)};
+    Frame frame{.head = head(), .payload = bytes.first(size)};
     bytes = bytes.subspan(size);
-    if (size != head_.payload_size_bytes) {
+    if (size != frame.head.payload_size_bytes) {
         if (!control_) {
             control_.reset(new ControlPayload);
         }
@@ -201,10 +205,10 @@ std::optional<Frame> FrameReader::take_control(std::span<std::byte>& bytes) {
         }
         frame.payload = std::span(control_->bytes).first(control_->count);
     }
-    if (role_ == Role::server) {
-        apply_mask(frame.payload, mask_);
+    if (masked()) {
+        frame.ascii = apply_mask(frame.payload, mask());
     }
-    state_ = State::head;
+    state_ = control_ ? State::viewed : State::between;
     return frame;
 }
 

@@ -212,6 +212,55 @@ TEST(FrameReader, payload_is_viewed_in_place) {
     LONGS_EQUAL(0, reader.buffered_bytes());
 }
 
+TEST(FrameReader, tells_of_each_piece_that_it_is_ascii_when_it_unmasks) {
+    std::string text(100, 'a');
+    text[60] = static_cast<char>(0xc3);
+    Bytes bytes = raw({.payload = text, .masked = true});
+    FrameReader reader(Role::server, {});
+    std::span<std::byte> input = std::span(bytes).first(46);
+    CHECK_TRUE((*reader.next(input))->ascii);
+    input = std::span(bytes).subspan(46);
+    CHECK_FALSE((*reader.next(input))->ascii);
+    bytes = raw({.payload = std::string(100, 'a'), .masked = true});
+    input = bytes;
+    CHECK_TRUE((*reader.next(input))->ascii);
+}
+
+TEST(FrameReader, says_nothing_of_ascii_where_nothing_is_masked) {
+    Bytes bytes = raw({.payload = "abc"});
+    std::span<std::byte> input(bytes);
+    FrameReader reader(Role::client, {});
+    CHECK_FALSE((*reader.next(input))->ascii);
+}
+
+TEST(FrameReader, shortcut_takes_what_is_whole_and_leaves_the_rest_untouched) {
+    for (const std::size_t size : {0u, 1u, 20u, 125u, 126u, 65535u, 65536u}) {
+        const RawFrame frame{.payload = std::string(size, 'x'), .masked = true};
+        const Bytes bytes = joined({raw(frame), raw(frame)});
+        const std::size_t one = bytes.size() / 2;
+        for (const std::size_t there : {one - 1, one, one + 1}) {
+            Bytes copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(there));
+            const Bytes before = copy;
+            std::span<std::byte> input(copy);
+            FrameReader reader(Role::server, {});
+            Frame got;
+            if (there >= one && size < 65536) {
+                CHECK_TRUE(reader.take_whole(input, got));
+                CHECK_TRUE(as_text(got.payload) == frame.payload);
+                LONGS_EQUAL(there - one, input.size());
+            } else {
+                CHECK_FALSE(reader.take_whole(input, got));
+                CHECK_TRUE(copy == before);
+                LONGS_EQUAL(there, input.size());
+            }
+        }
+    }
+}
+
+TEST(FrameReader, is_small) {
+    CHECK_TRUE(sizeof(FrameReader) <= 48);
+}
+
 TEST_GROUP(WriteHead){};
 
 TEST(WriteHead, is_what_the_reader_takes_for_every_form) {
@@ -224,26 +273,6 @@ TEST(WriteHead, is_what_the_reader_takes_for_every_form) {
         LONGS_EQUAL(size < 126 ? 2 : size < 65536 ? 4 : 10, written);
         Bytes bytes(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(written));
         CHECK_TRUE(bytes == raw({.opcode = 2, .claimed = size}));
-    }
-}
-
-TEST_GROUP(ApplyMask){};
-
-TEST(ApplyMask, equals_the_definition_for_every_size_offset_and_alignment) {
-    const std::array key{std::byte{0x11}, std::byte{0x22}, std::byte{0x44}, std::byte{0x88}};
-    for (std::size_t size = 0; size < 80; ++size) {
-        for (std::size_t offset = 0; offset < 8; ++offset) {
-            for (std::size_t skip = 0; skip < 8; ++skip) {
-                Bytes bytes(size + skip);
-                Bytes expected(size + skip);
-                for (std::size_t i = 0; i < size; ++i) {
-                    bytes[i + skip] = static_cast<std::byte>(i * 3);
-                    expected[i + skip] = static_cast<std::byte>(i * 3) ^ key[(i + offset) % 4];
-                }
-                apply_mask(std::span(bytes).subspan(skip), key, offset);
-                CHECK_TRUE(bytes == expected);
-            }
-        }
     }
 }
 
