@@ -60,7 +60,10 @@ void EchoLine::shake_hands(std::span<std::byte>& bytes) {
         fail(agreed.error().message);
         return;
     }
-    connection_.emplace(websocket::Role::client, websocket::Limits{kMessageLimitBytes}, &entropy_);
+    connection_.emplace(websocket::Role::client, websocket::Limits{kMessageLimitBytes}, &entropy_,
+                        agreed->deflate
+                            ? std::make_unique<websocket::Deflate>(contexts_, *agreed->deflate)
+                            : nullptr);
 }
 
 void EchoLine::receive(std::span<std::byte> bytes) {

@@ -47,6 +47,7 @@ private:
     boost::asio::steady_timer over_;
     std::unique_ptr<net::Stream> stream_;
     Entropy& entropy_;
+    websocket::DeflateContexts contexts_;
     websocket::ClientHandshake handshake_;
     http::ResponseReader reader_;
     std::optional<websocket::Connection> connection_;

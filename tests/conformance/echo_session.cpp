@@ -50,6 +50,7 @@ void EchoSession::shake_hands(std::span<std::byte>& bytes) {
 void EchoSession::upgrade(const http::Request& request) {
     websocket::ServerPolicy policy;
     policy.allowed_origins = {"*"};
+    policy.deflate = server_.deflate;
     const websocket::ServerAnswer answer = websocket::answer(request, policy);
     stream_->send(as_bytes(to_wire(answer.response)));
     if (!answer.accepted) {
@@ -57,7 +58,10 @@ void EchoSession::upgrade(const http::Request& request) {
         return;
     }
     net::NetworkThread::cancel(*this);
-    protocol_.emplace<websocket::Connection>(websocket::Role::server, server_.limits, nullptr);
+    protocol_.emplace<websocket::Connection>(
+        websocket::Role::server, server_.limits, nullptr,
+        answer.deflate ? std::make_unique<websocket::Deflate>(server_.contexts, *answer.deflate)
+                       : nullptr);
 }
 
 void EchoSession::refuse(int status, const std::string& why) {
@@ -84,7 +88,7 @@ void EchoSession::echo(std::span<std::byte> bytes) {
         }
     }
     flush();
-    if (connection.buffered_bytes() > 0 && !scheduled()) {
+    if (connection.in_message() && !scheduled()) {
         finished_one_ = false;
         server_.thread.schedule(*this, server_.message_timeout);
     }
@@ -126,7 +130,7 @@ void EchoSession::on_closed(const Error&) {
 /// A handshake or a message is not done in time.
 void EchoSession::expired() {
     if (auto* connection = std::get_if<websocket::Connection>(&protocol_)) {
-        if (connection->buffered_bytes() == 0) {
+        if (!connection->in_message()) {
             return;
         }
         if (std::exchange(finished_one_, false)) {

@@ -8,6 +8,7 @@
 
 #include "firmware/http/message.h"
 #include "firmware/websocket/connection.h"
+#include "firmware/websocket/deflate.h"
 #include "platform/net/network_thread.h"
 #include "platform/net/stream.h"
 
@@ -59,6 +60,8 @@ struct EchoServer {
 
     net::NetworkThread& thread;
     websocket::Limits limits;
+    websocket::DeflatePolicy deflate;
+    websocket::DeflateContexts contexts;
     Duration handshake_timeout = std::chrono::seconds(10);
     /// How long a message may remain unfinished while no other one is finished.
     Duration message_timeout = std::chrono::seconds(60);

@@ -52,6 +52,7 @@ public:
     }
 
     bool verbose = false;
+    bool takeover = false;
 
 private:
     static void say(const std::string& what, const std::string& why) {
@@ -70,6 +71,8 @@ private:
         websocket::ClientOffer offer;
         offer.host = url_.authority();
         offer.target = url_.target + target;
+        offer.deflate.enabled = true;
+        offer.deflate.context_takeover = takeover;
         EchoLine line(io_, *std::move(stream), std::move(offer), entropy_, echoes);
         co_return co_await line.run();
     }
@@ -85,7 +88,8 @@ int failed(const Error& error) {
     return 1;
 }
 
-int run(const std::string& text, const net::ClientTlsOptions& tls_options, bool verbose) {
+int run(const std::string& text, const net::ClientTlsOptions& tls_options, bool verbose,
+        bool takeover) {
     const Result<http::Url> url = http::parse_url(text);
     if (!url) {
         return failed(url.error());
@@ -101,6 +105,7 @@ int run(const std::string& text, const net::ClientTlsOptions& tls_options, bool 
     boost::asio::io_context io(1);
     CaseClient client(io, *url, std::move(tls));
     client.verbose = verbose;
+    client.takeover = takeover;
     int result = 1;
     boost::asio::co_spawn(io, client.run(),
                           [&result](std::exception_ptr, int code) { result = code; });
@@ -116,13 +121,16 @@ int main(int argc, char** argv) {
     net::ClientTlsOptions tls;
     bool insecure = false;
     bool verbose = false;
+    bool takeover = false;
     CLI::App line{"Runs all cases of a WebSocket fuzzing server, as agent holdfast."};
     line.add_option("url", url, "of the fuzzing server")->capture_default_str();
     line.add_option("--ca-file", ca_file, "PEM; the roots that are trusted");
     line.add_flag("--insecure", insecure, "trust any certificate");
     line.add_flag("--verbose", verbose, "say of each case why it did not end cleanly");
+    line.add_flag("--deflate-takeover", takeover,
+                  "offer deflate with contexts that outlive a message");
     CLI11_PARSE(line, argc, argv);
     tls.ca_file = ca_file;
     tls.verify = !insecure;
-    return run(url, tls, verbose);
+    return run(url, tls, verbose, takeover);
 }

@@ -23,6 +23,8 @@ struct Options {
     std::string max_message = "64 MiB";
     std::string handshake_timeout = "10 s";
     std::string frame_timeout = "60 s";
+    bool deflate = false;
+    bool deflate_takeover = false;
 };
 
 int failed(const Error& error) {
@@ -71,6 +73,8 @@ Result<void> apply(const Options& options, conformance::EchoServer& server) {
     server.limits.message_size_bytes = *size;
     server.handshake_timeout = *handshake;
     server.message_timeout = *frame;
+    server.deflate.enabled = options.deflate || options.deflate_takeover;
+    server.deflate.context_takeover = options.deflate_takeover;
     return {};
 }
 
@@ -107,6 +111,9 @@ int main(int argc, char** argv) {
     CLI::App line{"Sends every WebSocket message back, on any path."};
     line.add_option("--address", options.address, "where to listen; port 0 is any free one")
         ->capture_default_str();
+    line.add_flag("--deflate", options.deflate, "agree to permessage-deflate");
+    line.add_flag("--deflate-takeover", options.deflate_takeover,
+                  "as --deflate, with contexts that outlive a message");
     CLI::Option* cert = line.add_option("--tls-cert", options.tls_cert, "PEM chain: speak TLS");
     CLI::Option* key = line.add_option("--tls-key", options.tls_key, "its key")->needs(cert);
     cert->needs(key);
