@@ -11,6 +11,7 @@
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
 #include "firmware/journal/store.h"
+#include "firmware/websocket/deflate.h"
 
 namespace holdfast::app {
 
@@ -41,6 +42,7 @@ struct Config {
         Duration connect_timeout = std::chrono::seconds(10);
         Duration retry_min = std::chrono::milliseconds(500);  ///< 10 ms to 1 h
         Duration retry_max = std::chrono::seconds(60);        ///< retry_min to 1 h
+        websocket::DeflatePolicy deflate;  ///< off: batches are compressed already
     };
     std::optional<Uplink> uplink;
 
@@ -55,6 +57,9 @@ struct Config {
         Duration handshake_timeout = std::chrono::seconds(10);  ///< TLS and the request's head
         Duration idle_timeout =
             std::chrono::seconds(75);  ///< silence, after which a connection is dead
+        Duration message_timeout =
+            std::chrono::minutes(5);  ///< from a message's first byte to its last
+        websocket::DeflatePolicy deflate = {.enabled = true};
         /// max_message, of /v1/push; 1 KiB to 64 MiB, and an eighth of journal.max_size.
         std::uint64_t max_message_bytes = 1u << 20;
     };

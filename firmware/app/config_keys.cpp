@@ -32,6 +32,14 @@ void require_pair(Section& section, std::string_view a, std::string_view b) {
     }
 }
 
+void read_deflate(Section& section, websocket::DeflatePolicy& policy) {
+    std::size_t choice = 0;
+    if (section.choice("deflate", choice, {"off", "shared", "context-takeover"})) {
+        policy.enabled = choice != 0;
+        policy.context_takeover = choice == 2;
+    }
+}
+
 /// Whether the line will be TLS.
 bool read_url(Section& section, std::string& url) {
     constexpr std::string_view kExample = "\"wss://hub.example.com/v1/uplink\"";
@@ -163,6 +171,7 @@ void read_uplink(Section& section, Config::Uplink& uplink) {
         section.problem("retry_min", "is longer than retry_max, " +
                                          in_quotes(format_duration(uplink.retry_max)));
     }
+    read_deflate(section, uplink.deflate);
     section.unsupported("proxy", "this version connects to the hub directly; remove the key");
 }
 
@@ -183,6 +192,8 @@ void read_listen(Section& section, Config::Listen& listen, std::uint64_t journal
     section.count("max_connections", listen.max_connections, 1, 1'000'000);
     section.duration("handshake_timeout", listen.handshake_timeout, 100ms, 10min);
     section.duration("idle_timeout", listen.idle_timeout, 1s, 24h);
+    section.duration("message_timeout", listen.message_timeout, 100ms, 24h);
+    read_deflate(section, listen.deflate);
     const std::uint64_t share = journal_bytes / kWritesInJournal;
     listen.max_message_bytes = std::min(listen.max_message_bytes, share);
     section.size("max_message", listen.max_message_bytes, kKiB, std::min(64 * kMiB, share));

@@ -1,7 +1,7 @@
 #include "firmware/app/endpoint.h"
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <utility>
 
 #include "firmware/app/node.h"
@@ -85,7 +85,7 @@ private:
 
     Node& node_;
     hub::PushSession session_;
-    std::deque<std::string> answers_;
+    std::list<std::string> answers_;
 };
 
 class LiveEndpoint final : public Endpoint {

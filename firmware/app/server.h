@@ -11,6 +11,7 @@
 #include "firmware/app/config.h"
 #include "firmware/app/token_file.h"
 #include "firmware/hub/tokens.h"
+#include "firmware/websocket/deflate.h"
 #include "platform/net/listener.h"
 
 namespace holdfast::app {
@@ -58,6 +59,8 @@ public:
     void listens(Session& session) { listeners_.insert(&session); }
     /// Memory is full: nobody who sends readings is read from until there is room.
     void hold_back();
+    /// What compressing for all sessions shares.
+    [[nodiscard]] websocket::DeflateContexts& deflate_contexts() { return deflate_contexts_; }
     /// A line in the log about a peer that was turned away; at most one a second, the others are
     /// counted.
     void log_turned_away(const std::string& what);
@@ -72,6 +75,7 @@ private:
     Config::Listen config_;
     std::unique_ptr<net::Listener> listener_;
     std::string address_;
+    websocket::DeflateContexts deflate_contexts_;  ///< outlives the sessions
     std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;
     /// They have ended in this event, and may still be on the stack.
     std::vector<std::unique_ptr<Session>> ended_;

@@ -1,5 +1,6 @@
 #include "firmware/app/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "firmware/app/http_api.h"
@@ -28,22 +29,30 @@ std::string bearer_token(const http::Request& request) {
 
 }  // namespace
 
-Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
-    : server_(server), stream_(std::move(stream)), reader_(std::in_place) {}
+struct Session::Http {
+    http::RequestReader reader;
+    Bytes unread;  ///< of requests that came while one is being answered
+    bool answering = false;
+    std::size_t unsent_before = 0;  ///< when the time ran out last
+};
 
-Session::~Session() {
-    *alive_ = false;
-}
+Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
+    : server_(server), stream_(std::move(stream)), http_(std::make_shared<Http>()) {}
+
+Session::~Session() = default;
 
 void Session::start() {
     stream_->start(*this);
-    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().handshake_timeout);
+    schedule(server_.config().handshake_timeout);
+}
+
+void Session::schedule(Duration after) {
+    net::NetworkThread::of(server_.node().io()).schedule(*this, after);
 }
 
 // ---- Receiving
 
 void Session::on_bytes(std::span<std::byte> bytes) {
-    heard_ = true;
     if (!socket_) {
         receive_http(bytes);
     }
@@ -55,14 +64,14 @@ void Session::on_bytes(std::span<std::byte> bytes) {
 
 void Session::receive_http(std::span<std::byte>& bytes) {
     while (!bytes.empty() && !socket_ && !ending_) {
-        if (answering_ || congested_) {
-            append(unread_, bytes);
+        if (http_->answering || congested_) {
+            append(http_->unread, bytes);
             bytes = {};
             regulate();
             return;
         }
         ByteView unread = bytes;
-        const Result<std::optional<http::Request>> request = reader_->next(unread);
+        const Result<std::optional<http::Request>> request = http_->reader.next(unread);
         bytes = bytes.last(unread.size());
         if (!request) {
             const bool large = request.error().code == ErrorCode::too_large;
@@ -88,10 +97,10 @@ void Session::handle(const http::Request& request) {
     }
     const bool head_only = request.method == "HEAD";
     const bool keep_alive = request.keep_alive;
-    answering_ = true;
+    http_->answering = true;
     answer(server_.node(), request, *target,
-           [this, alive = alive_, head_only, keep_alive](http::Response response) {
-               if (*alive) {
+           [this, alive = std::weak_ptr(http_), head_only, keep_alive](http::Response response) {
+               if (!alive.expired()) {
                    response.keep_alive = keep_alive;
                    respond(response, head_only);
                    server_.node().poke();
@@ -100,7 +109,7 @@ void Session::handle(const http::Request& request) {
 }
 
 void Session::respond(const http::Response& response, bool head_only) {
-    answering_ = false;
+    http_->answering = false;
     if (ending_) {
         return;
     }
@@ -109,15 +118,15 @@ void Session::respond(const http::Response& response, bool head_only) {
         end(server_.config().idle_timeout);  // the peer may need time for a large answer
         return;
     }
-    unsent_before_ = stream_->unsent_bytes();
-    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout);
+    http_->unsent_before = stream_->unsent_bytes();
+    schedule(server_.config().idle_timeout);
     answer_unread();
 }
 
 /// What the client sent ahead, unless it does not take what it is given.
 void Session::answer_unread() {
-    if (!unread_.empty() && !answering_ && !congested_ && !ending_) {
-        Bytes unread = std::exchange(unread_, {});
+    if (http_ && !http_->unread.empty() && !http_->answering && !congested_ && !ending_) {
+        Bytes unread = std::exchange(http_->unread, {});
         std::span<std::byte> bytes(unread);
         receive_http(bytes);
         if (socket_ && !ending_) {
@@ -139,7 +148,7 @@ void Session::transmit(ByteView bytes) {
 
 void Session::on_writable() {
     congested_ = false;
-    heard_ = true;  // whoever takes its answers lives
+    heard_at_ = system::monotonic_now();  // whoever takes its answers lives
     answer_unread();
     send_due();
     server_.node().poke();
@@ -147,7 +156,8 @@ void Session::on_writable() {
 
 /// Receives, or not: a connection that ends always does, for its end is to be heard.
 void Session::regulate() {
-    const bool pause = !ending_ && (held_back_ || congested_ || unread_.size() > kPipelinedBytes);
+    const bool flooded = http_ && http_->unread.size() > kPipelinedBytes;
+    const bool pause = !ending_ && (held_back_ || congested_ || flooded);
     if (pause != std::exchange(paused_, pause)) {
         pause ? stream_->pause() : stream_->resume();
     }
@@ -168,6 +178,7 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     const bool is_line = target.path == "/v1/uplink";
     websocket::ServerPolicy policy;
     policy.allowed_origins = server_.config().allowed_origins;
+    policy.deflate = server_.config().deflate;
     if (is_line) {
         policy.protocols = {"holdfast.v1"};
         policy.protocol_required = true;
@@ -186,16 +197,21 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
         return;
     }
     stream_->send(as_bytes(to_wire(answered.response)));
-    reader_.reset();
+    http_.reset();
     endpoint_ = std::move(endpoint);
     if (endpoint_->listens_to()) {
         server_.listens(*this);
     }
     websocket::Limits limits;
     limits.message_size_bytes = is_line ? kLineMessageBytes : server_.config().max_message_bytes;
-    socket_.emplace(websocket::Role::server, limits, nullptr);
-    heard_ = true;
-    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout / 2);
+    std::unique_ptr<websocket::Deflate> deflate;
+    if (answered.deflate) {
+        deflate =
+            std::make_unique<websocket::Deflate>(server_.deflate_contexts(), *answered.deflate);
+    }
+    socket_.emplace(websocket::Role::server, limits, nullptr, std::move(deflate));
+    heard_at_ = system::monotonic_now();
+    schedule(server_.config().idle_timeout / 2);
     answer_due();
 }
 
@@ -241,7 +257,9 @@ std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const htt
 void Session::receive_socket(std::span<std::byte> bytes) {
     using Kind = websocket::Event::Kind;
     const Now now = system::now();
+    heard_at_ = now.monotonic;
     pinged_ = false;
+    bool begins = !socket_->in_message();
     Bytes out;
     std::optional<Endpoint::Close> refused;
     while (!refused && !ending_) {
@@ -250,6 +268,7 @@ void Session::receive_socket(std::span<std::byte> bytes) {
             break;
         }
         if (event->kind == Kind::text || event->kind == Kind::binary) {
+            begins = true;
             const bool greeted = endpoint_->line() != nullptr && endpoint_->line()->greeted();
             const auto opcode =
                 event->kind == Kind::text ? websocket::Opcode::text : websocket::Opcode::binary;
@@ -267,6 +286,10 @@ void Session::receive_socket(std::span<std::byte> bytes) {
             end(kFarewell);
             return;
         }
+    }
+    if (begins && socket_->in_message()) {
+        message_began_ = now.monotonic;
+        schedule(std::min(server_.config().message_timeout, server_.config().idle_timeout / 2));
     }
     if (!out.empty()) {
         transmit(out);
@@ -386,32 +409,50 @@ void Session::on_closed(const Error&) {
     server_.node().poke();
 }
 
-/// Before the upgrade: no request came in time. After it: half of the idle time has passed.
+/// Before the upgrade: no request came in time, or none of its answer was taken.
+void Session::http_expired() {
+    // A large answer on a slow line may take longer, as long as it moves.
+    const std::size_t unsent = stream_->unsent_bytes();
+    if (http_->answering || unsent < std::exchange(http_->unsent_before, unsent)) {
+        schedule(server_.config().idle_timeout);
+    } else {
+        end(kFarewell);  // what is in the kernel still arrives
+    }
+}
+
+/// After the upgrade: it is time to look whether the peer lives, and finishes what it has begun.
 void Session::expired() {
     if (!socket_) {
-        // A large answer on a slow line may take longer, as long as it moves.
-        const std::size_t unsent = stream_->unsent_bytes();
-        if (answering_ || unsent < std::exchange(unsent_before_, unsent)) {
-            net::NetworkThread::of(server_.node().io())
-                .schedule(*this, server_.config().idle_timeout);
-        } else {
-            end(kFarewell);  // what is in the kernel still arrives
-        }
+        http_expired();
         return;
     }
-    if (!std::exchange(heard_, false) && !held_back_) {
-        if (pinged_) {
-            server_.log_turned_away(stream_->peer() + " has been silent for too long");
-            stream_->abort();
-            on_closed({ErrorCode::timeout, ""});
-            return;
-        }
-        pinged_ = true;
+    const Config::Listen& config = server_.config();
+    const Instant now = system::monotonic_now();
+    if (paused_) {
+        heard_at_ = message_began_ = now;  // it may well have sent; we do not look
+    }
+    if (socket_->in_message() && now - message_began_ >= config.message_timeout) {
+        server_.log_turned_away(stream_->peer() + " did not finish a message in time");
+        close(websocket::CloseCode::policy_violation, "the message was not finished in time");
+        return;
+    }
+    if (now - heard_at_ >= config.idle_timeout) {
+        server_.log_turned_away(stream_->peer() + " has been silent for too long");
+        stream_->abort();
+        on_closed({ErrorCode::timeout, ""});
+        return;
+    }
+    if (now - heard_at_ >= config.idle_timeout / 2 && !std::exchange(pinged_, true)) {
+        socket_->release_compressor();
         Bytes out;
         socket_->send_ping({}, out);
         stream_->send(out);
     }
-    net::NetworkThread::of(server_.node().io()).schedule(*this, server_.config().idle_timeout / 2);
+    Instant due = heard_at_ + config.idle_timeout / (pinged_ ? 1 : 2);
+    if (socket_->in_message()) {
+        due = std::min(due, message_began_ + config.message_timeout);
+    }
+    schedule(due - now);
 }
 
 }  // namespace holdfast::app

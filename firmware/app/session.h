@@ -60,22 +60,24 @@ private:
     void answer_unread();
     void regulate();
     void end(Duration linger);
+    void schedule(Duration after);
+    void http_expired();
+
+    /// What only HTTP needs.
+    struct Http;
 
     Server& server_;
     std::unique_ptr<net::Stream> stream_;
-    std::optional<http::RequestReader> reader_;  ///< none after the upgrade
-    std::optional<websocket::Connection> socket_;
+    std::shared_ptr<Http> http_;  ///< until the upgrade; answers under way know it weakly
     std::unique_ptr<Endpoint> endpoint_;
-    Bytes unread_;  ///< of requests that came while one is being answered
-    bool answering_ = false;
-    bool heard_ = false;
-    bool pinged_ = false;
-    std::size_t unsent_before_ = 0;  ///< when the time ran out last
-    bool held_back_ = false;         ///< there is no room for readings
-    bool congested_ = false;         ///< the peer does not take its answers
+    std::optional<websocket::Connection> socket_;
+    Instant heard_at_{};
+    Instant message_began_{};  ///< the one that is unfinished
+    bool pinged_ = false;      ///< since it was heard
+    bool held_back_ = false;   ///< there is no room for readings
+    bool congested_ = false;   ///< the peer does not take its answers
     bool paused_ = false;
     bool ending_ = false;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace holdfast::app

@@ -99,6 +99,7 @@ boost::asio::awaitable<void> UplinkDriver::connect(std::shared_ptr<bool> alive) 
     offer.host = url_.authority();
     offer.target = url_.target == "/" ? "/v1/uplink" : url_.target;
     offer.protocols = {kProtocol};
+    offer.deflate = config_.deflate;
     offer.headers.emplace_back("User-Agent", kSoftware);
     if (!config_.token_file.empty()) {
         const Result<std::string> token = read_token(config_.token_file);
@@ -144,7 +145,11 @@ void UplinkDriver::upgraded(const http::Response& response) {
     }
     websocket::Limits limits;
     limits.message_size_bytes = 1u << 20;
-    socket_.emplace(websocket::Role::client, limits, &node_.entropy());
+    std::unique_ptr<websocket::Deflate> deflate;
+    if (agreed->deflate) {
+        deflate = std::make_unique<websocket::Deflate>(deflate_contexts_, *agreed->deflate);
+    }
+    socket_.emplace(websocket::Role::client, limits, &node_.entropy(), std::move(deflate));
     engine_.connected(system::monotonic_now());
 }
 
@@ -302,8 +307,10 @@ void UplinkDriver::send_due(Now now) {
         if (!message) {
             break;
         }
-        socket_->send_binary(message->head, message->body ? ByteView(*message->body) : ByteView{},
-                             out);
+        // The body is a record, whose columns are compressed already.
+        socket_->send_binary(
+            message->head, message->body ? ByteView(*message->body) : ByteView{}, out,
+            message->body ? websocket::Compression::off : websocket::Compression::automatic);
         if (out.size() >= kGatheredBytes) {
             writable_ = link_->stream->send(out);
             out.clear();

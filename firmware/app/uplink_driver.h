@@ -78,6 +78,7 @@ private:
     std::unique_ptr<Link> farewell_;
     std::optional<http::ResponseReader> head_;
     std::optional<websocket::ClientHandshake> handshake_;
+    websocket::DeflateContexts deflate_contexts_;
     std::optional<websocket::Connection> socket_;
     Instant upgrade_due_ = kNever;
     bool writable_ = true;

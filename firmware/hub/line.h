@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -79,7 +79,7 @@ private:
     struct LineStream {
         journal::StreamId id = 0;
         /// Acknowledgements that wait for the commit: (position, number).
-        std::deque<std::pair<std::uint64_t, std::uint64_t>> waiting;
+        std::list<std::pair<std::uint64_t, std::uint64_t>> waiting;
         bool refused = false;  ///< a record was malformed: what follows it is passed over
     };
 
@@ -103,7 +103,7 @@ private:
     std::vector<journal::AckMessage> acknowledged_;  ///< at Hello, for Welcome
     std::int64_t server_time_us_ = 0;
     std::map<std::uint32_t, LineStream> streams_;
-    std::deque<Bytes> out_;
+    std::list<Bytes> out_;
 };
 
 }  // namespace holdfast::hub

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,7 +53,7 @@ private:
     std::string source_;
     telemetry::JsonLimits limits_;
     std::uint64_t taken_ = 0;
-    std::deque<Waiting> waiting_;
+    std::list<Waiting> waiting_;
 };
 
 /// Appends JSON readings to the node's own journal, with the fleet and the live feed told. Those

@@ -9,8 +9,8 @@ from harness import Scenario, free_port, main, wait_for
 from websockets.frames import OP_CONT, OP_PING, OP_TEXT
 
 
-def connect(node, path):
-    return websockets.connect(f"ws://127.0.0.1:{node.port}{path}", ping_interval=None, max_size=16 << 20)
+def connect(node, path, **options):
+    return websockets.connect(f"ws://127.0.0.1:{node.port}{path}", ping_interval=None, max_size=16 << 20, **options)
 
 
 async def receive(socket):
@@ -26,8 +26,8 @@ async def closed_with(socket):
 class Client(Scenario):
     """python3-websockets as client of /v1/push and /v1/live."""
 
-    def run_with_hub(self, conversation):
-        hub = self.hub().start()
+    def run_with_hub(self, conversation, listen=""):
+        hub = self.hub(listen=listen).start()
         asyncio.run(asyncio.wait_for(conversation(hub), 60))
         self.assertTrue(hub.running())
         return hub
@@ -110,7 +110,7 @@ class Client(Scenario):
                 for path, opcode, payload, code in (("/v1/push", 1, b'{"channel":"\xff"}', 1007), ("/v1/push", 2, b"{}", 1003),
                                                     ("/v1/push", 3, b"", 1002), ("/v1/push", 0, b"", 1002),
                                                     ("/v1/push", 1, b" " * (1 << 20) + b" ", 1009), ("/v1/live", 1, b"{}", 1008)):
-                    async with connect(hub, path) as socket:
+                    async with connect(hub, path, compression=None) as socket:
                         socket.write_frame_sync(True, opcode, payload) if opcode != 3 else socket.transport.write(
                             b"\x83\x80\x00\x00\x00\x00")
                         self.assertEqual(await closed_with(socket), code, (path, opcode, payload[:20]))
@@ -129,6 +129,54 @@ class Client(Scenario):
 
         hub = self.run_with_hub(conversation)
         self.assertEqual([row["value"] for row in hub.readings("hub")], list(range(30_000)))
+
+    def test_deflate_as_configured(self):
+        rows = json.dumps([{"channel": "temperature", "value": n} for n in range(2000)])
+
+        def conversation(parameters):
+            async def talk(hub):
+                async with connect(hub, "/v1/push") as push, connect(hub, "/v1/live") as live:
+                    agreed = push.response_headers.get("Sec-WebSocket-Extensions", "")
+                    self.assertEqual(agreed, parameters)
+                    for n in range(1, 6):
+                        await push.send(rows)
+                        self.assertEqual(await receive(push), {"ack": 2000 * n})
+                    seen = []
+                    while len(seen) < 10_000:
+                        seen += await receive(live)
+                    self.assertEqual([row["value"] for row in seen], list(range(2000)) * 5)
+                async with connect(hub, "/v1/push") as bomb:
+                    await bomb.send(" " * (2 << 20))  # 2 KiB compressed
+                    self.assertEqual(await closed_with(bomb), 1009)
+
+            return talk
+
+        none = "; server_no_context_takeover; client_no_context_takeover"
+        for name, choice, parameters in (("default", "", "permessage-deflate" + none),
+                                         ("takeover", 'deflate = "context-takeover"', "permessage-deflate"),
+                                         ("off", 'deflate = "off"', "")):
+            with self.subTest(name):
+                hub = self.hub(listen=choice, name=name).start()
+                asyncio.run(asyncio.wait_for(conversation(parameters)(hub), 60))
+                self.assertTrue(hub.running())
+
+    def test_a_message_must_be_finished_in_time(self):
+        async def conversation(hub):
+            async with connect(hub, "/v1/push") as patient, connect(hub, "/v1/push") as slow:
+                slow.transport.write(b"\x81\xfe\x10\x00\0\0\0\0")
+
+                async def dribble():
+                    while not slow.closed:
+                        slow.transport.write(b" ")
+                        await asyncio.sleep(0.2)
+
+                dribbling = asyncio.create_task(dribble())
+                self.assertEqual(await closed_with(slow), 1008)
+                dribbling.cancel()
+                await patient.send('{"channel":"c","value":1}')
+                self.assertEqual(await receive(patient), {"ack": 1})
+
+        self.run_with_hub(conversation, 'message_timeout = "1 s"')
 
     def test_live_feed_tells_each_reading_once(self):
         async def conversation(hub):
@@ -201,6 +249,16 @@ class Server(Scenario):
         self.assertEqual(hub.hellos[0]["device"], "gateway")
         self.assertEqual(sorted(*[rows.values() for rows in hub.channels.values()]), ["c0", "c1", "c2"])
         self.assertEqual(gateway.status()["journal"]["acknowledged_through"], 1000)
+
+    def test_deflate_on_an_uplink(self):
+        hub = line_peer.Hub()
+
+        async def handler(_, socket):
+            self.assertEqual([extension.name for extension in socket.extensions], ["permessage-deflate"])
+            await self.take_all(hub, socket, 1000, fragmented=True)
+            return "done"
+
+        self.run_with_gateway(handler, uplink='deflate = "shared"')
 
     def test_resumes_behind_what_was_acknowledged(self):
         hub = line_peer.Hub()

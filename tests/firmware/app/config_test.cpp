@@ -67,6 +67,9 @@ TEST(Config, every_key_but_two_has_its_default) {
     STRCMP_EQUAL("127.0.0.1:8080", config->listen->address.c_str());
     CHECK(config->listen->max_connections == 10'000);
     CHECK(config->listen->idle_timeout == 75s);
+    CHECK(config->listen->message_timeout == 5min);
+    CHECK(config->listen->deflate.enabled && !config->listen->deflate.context_takeover);
+    CHECK(!config->uplink->deflate.enabled);
     CHECK(config->listen->max_message_bytes == 1u << 20u);
     CHECK(config->sensors.empty());
     STRCMP_EQUAL("info", config->log.level.c_str());
@@ -89,11 +92,12 @@ TEST(Config, every_key_is_read) {
             some + "\"\nca_file = \"" + some + "\"\ncert_file = \"" + some + "\"\nkey_file = \"" +
             some +
             "\"\nheartbeat = \"1 h\"\npong_timeout = \"100ms\"\nconnect_timeout = \"1.5 s\"\n"
-            "retry_min = \"10 ms\"\nretry_max = \"1 min\"\n"
+            "retry_min = \"10 ms\"\nretry_max = \"1 min\"\ndeflate = \"shared\"\n"
             "[listen]\naddress = \"[::]:0\"\ntls_cert = \"" +
             some + "\"\ntls_key = \"" + some + "\"\nclient_ca = \"" + some +
             "\"\nallowed_origins = [\"https://ops.example.com\", \"*\"]\nmax_connections = 5\n"
             "handshake_timeout = \"2 s\"\nidle_timeout = \"3 s\"\nmax_message = \"4 KiB\"\n"
+            "message_timeout = \"4 s\"\ndeflate = \"context-takeover\"\n"
             "[[sensor]]\ndriver = \"hwmon\"\ninterval = \"10 ms\"\non_change = true\n"
             "dead_band = 0.5\n[[sensor]]\ndriver = \"lines\"\npath = \"-\"\n"
             "[log]\nlevel = \"debug\"\n",
@@ -116,6 +120,9 @@ TEST(Config, every_key_is_read) {
     LONGS_EQUAL(2, config->listen->allowed_origins.size());
     CHECK(config->listen->max_connections == 5);
     CHECK(config->listen->handshake_timeout == 2s && config->listen->idle_timeout == 3s);
+    CHECK(config->listen->message_timeout == 4s);
+    CHECK(config->listen->deflate.enabled && config->listen->deflate.context_takeover);
+    CHECK(config->uplink->deflate.enabled && !config->uplink->deflate.context_takeover);
     CHECK(config->listen->max_message_bytes == 4u << 10u);
     LONGS_EQUAL(2, config->sensors.size());
     STRCMP_EQUAL("hwmon", config->sensors[0].driver.c_str());
