@@ -101,7 +101,7 @@ public:
         return Close{CloseCode::policy_violation, "nothing is to be sent on a live feed"};
     }
     bool gives_readings() const override { return false; }
-    std::optional<std::string> listens_to() const override { return device_; }
+    const std::string* listens_to() const override { return &device_; }
 
 private:
     hub::LiveFeed& feed_;

@@ -38,8 +38,8 @@ public:
     [[nodiscard]] virtual std::optional<Message> next_message() { return std::nullopt; }
     /// Whether it gives readings to the journal, and is held back when there is no room for them.
     [[nodiscard]] virtual bool gives_readings() const { return true; }
-    /// The device of which a live feed wants to hear: "" for all; nullopt: it is no live feed.
-    [[nodiscard]] virtual std::optional<std::string> listens_to() const { return std::nullopt; }
+    /// The device of which a live feed wants to hear: "" for all; null: it is no live feed.
+    [[nodiscard]] virtual const std::string* listens_to() const { return nullptr; }
     [[nodiscard]] virtual hub::Line* line() { return nullptr; }
 };
 

@@ -164,8 +164,8 @@ void Server::broadcast() {
         const SharedBytes frame =
             websocket::encode_shared(websocket::Opcode::text, as_bytes(text.json));
         for (Session* listener : listeners_) {
-            const std::optional<std::string> device = listener->endpoint()->listens_to();
-            if (device && (device->empty() || *device == text.device)) {
+            const std::string& device = *listener->endpoint()->listens_to();
+            if (device.empty() || device == text.device) {
                 listener->send_shared(frame);
             }
         }
