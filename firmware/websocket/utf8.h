@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "firmware/base/bytes.h"
@@ -18,7 +19,7 @@ public:
     [[nodiscard]] bool complete() const { return missing_ == 0; }
 
 private:
-    [[nodiscard]] bool begin(unsigned char lead);
+    [[nodiscard]] bool take(std::byte byte);
 
     std::uint8_t missing_ = 0;  ///< bytes of the character that are still to come
     std::uint8_t low_ =
@@ -26,4 +27,23 @@ private:
     std::uint8_t high_ = 0xbf;
 };
 
+/// Whole texts are checked by one of several functions, which all do the same. They are named here
+/// for the tests.
+namespace utf8 {
+
+/// Strict UTF-8. The text must not end inside a character: no byte of 0xc0 or above may stand so near the end
+/// that the bytes which it announces are not there.
+using Function = bool(const std::byte* bytes, std::size_t size);
+
+Function by_character;  ///< on every machine; ASCII by words
+#ifdef __x86_64__
+Function by_16;  ///< SSSE3: only where `has_ssse3()`
+Function by_32;  ///< AVX2: only where `masking::has_avx2()`
+[[nodiscard]] bool has_ssse3();
+#elif defined(__aarch64__)
+Function by_16;  ///< NEON
+#endif
+Function best;  ///< what this machine does fastest
+
+}  // namespace utf8
 }  // namespace holdfast::websocket

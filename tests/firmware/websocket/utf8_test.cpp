@@ -1,9 +1,14 @@
 #include "firmware/websocket/utf8.h"
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include <CppUTest/TestHarness.h>
+
+#include "firmware/base/text.h"
+#include "firmware/websocket/mask.h"
+#include "tests/stride.h"
 
 namespace holdfast::websocket {
 namespace {
@@ -75,6 +80,62 @@ std::string encode(std::uint32_t point) {
     return out;
 }
 
+struct Way {
+    const char* name;
+    bool (*valid)(const std::byte*, std::size_t);
+};
+
+std::vector<Way> ways() {
+    std::vector<Way> all{{"by_character", utf8::by_character}, {"best", utf8::best}};
+#ifdef __x86_64__
+    if (utf8::has_ssse3()) {
+        all.push_back({"by_16", utf8::by_16});
+    }
+    if (masking::has_avx2()) {
+        all.push_back({"by_32", utf8::by_32});
+    }
+#elif defined(__aarch64__)
+    all.push_back({"by_16", utf8::by_16});
+#endif
+    return all;
+}
+
+/// `text` must end in three bytes of ASCII: then it does not end inside a character.
+void check_same(const Way& way, const std::string& text) {
+    const ByteView bytes = as_bytes(text);
+    if (way.valid(bytes.data(), bytes.size()) != is_valid_by_definition(text)) {
+        FAIL((std::string(way.name) + ": " + to_hex(bytes)).c_str());
+    }
+}
+
+std::string repeated(const std::string& unit, std::size_t count) {
+    std::string all;
+    for (std::size_t i = 0; i < count; ++i) {
+        all += unit;
+    }
+    return all;
+}
+
+constexpr std::array<unsigned char, 25> kBoundaryBytes{
+    0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
+    0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff};
+
+/// All of four bytes.
+std::vector<std::string> boundary_sequences() {
+    std::vector<std::string> all;
+    for (const unsigned char first : kBoundaryBytes) {
+        for (const unsigned char second : kBoundaryBytes) {
+            for (const unsigned char third : kBoundaryBytes) {
+                for (const unsigned char fourth : kBoundaryBytes) {
+                    all.push_back({static_cast<char>(first), static_cast<char>(second),
+                                   static_cast<char>(third), static_cast<char>(fourth)});
+                }
+            }
+        }
+    }
+    return all;
+}
+
 }  // namespace
 
 TEST_GROUP(Utf8Validator){};
@@ -89,17 +150,10 @@ TEST(Utf8Validator, accepts_every_code_point_but_surrogates_and_none_beyond) {
 }
 
 TEST(Utf8Validator, agrees_with_the_definition_on_all_sequences_of_boundary_bytes) {
-    const std::vector<unsigned> bytes{0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0,
-                                      0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef,
-                                      0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff};
-    for (std::size_t number = 0; number < 25 * 25 * 25 * 25; ++number) {
-        std::string text;
-        for (std::size_t rest = number, i = 0; i < 4; ++i, rest /= 25) {
-            text.push_back(static_cast<char>(bytes[rest % 25]));
-        }
-        if (accepts(text) != is_valid_by_definition(text) ||
-            accepts_byte_by_byte(text) != is_valid_by_definition(text)) {
-            FAIL(("sequence " + std::to_string(number)).c_str());
+    for (const std::string& text : boundary_sequences()) {
+        const bool valid = is_valid_by_definition(text);
+        if (accepts(text) != valid || accepts_byte_by_byte(text) != valid) {
+            FAIL(to_hex(as_bytes(text)).c_str());
         }
     }
 }
@@ -144,6 +198,93 @@ TEST(Utf8Validator, is_not_complete_inside_a_character) {
         Utf8Validator validator;
         CHECK_TRUE(validator.feed(as_bytes(text).first(size)));
         CHECK_EQUAL(size == 0 || size == 4, validator.complete());
+    }
+}
+
+TEST_GROUP(Utf8Ways){};
+
+TEST(Utf8Ways, agree_with_the_definition_on_every_sequence_of_one_to_three_bytes) {
+    const std::vector<Way> all = ways();
+    std::string text("......");
+    for (std::uint32_t number = 0; number < 1u << 24u; number += kStride) {
+        text[0] = static_cast<char>(number);
+        text[1] = static_cast<char>(number >> 8u);
+        text[2] = static_cast<char>(number >> 16u);
+        const bool valid = is_valid_by_definition(text);
+        for (const Way& way : all) {
+            if (way.valid(as_bytes(text).data(), text.size()) != valid) {
+                check_same(way, text);
+            }
+        }
+    }
+}
+
+TEST(Utf8Ways, agree_with_the_definition_wherever_a_sequence_of_boundary_bytes_is) {
+    // 32, 64 and 128 are steps of vectors: around each, at every place.
+    const std::vector<std::string> texts = boundary_sequences();
+    for (const Way& way : ways()) {
+        for (std::size_t place = 0; place < 140; ++place) {
+            for (std::size_t i = place; i < texts.size(); i += 140) {
+                std::string text(place, 'a');
+                text += texts[i] + std::string((place * 7) % 67, 'b') + "...";
+                check_same(way, text);
+            }
+        }
+    }
+}
+
+TEST(Utf8Ways, find_each_fault_in_the_midst_of_other_characters_at_every_place) {
+    const std::vector<std::string> faults{"\x80",         "\xc0\xaf",         "\xc1\xbf",
+                                          "\xc3",         "\xe0\x9f\xbf",     "\xe2\x82",
+                                          "\xed\xa0\x80", "\xef\xbf",         "\xf0\x8f\xbf\xbf",
+                                          "\xf0\x9f\x8c", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+                                          "\xff"};
+    const std::vector<std::string> fillers{"a", "\xc2\xb0", "\xe2\x82\xac", "\xf0\x9f\x8c\x8a"};
+    for (const Way& way : ways()) {
+        for (const std::string& filler : fillers) {
+            for (std::size_t before = 0; before < 70; ++before) {
+                const std::string front = repeated(filler, before);
+                const std::string back = repeated(filler, 70 - before) + "...";
+                check_same(way, front + back);
+                for (const std::string& fault : faults) {
+                    check_same(way, front + fault + back);
+                }
+            }
+        }
+    }
+}
+
+TEST(Utf8Ways, read_nothing_outside) {
+    for (const Way& way : ways()) {
+        for (std::size_t size = 0; size < 300; ++size) {
+            // Of its own on the heap, so that the sanitizer sees the byte before and behind.
+            const std::vector<std::byte> text(size, std::byte{'a'});
+            CHECK_TRUE(way.valid(text.data(), text.size()));
+            std::vector<std::byte> other(size + size % 2, std::byte{0xc2});
+            for (std::size_t i = 1; i < other.size(); i += 2) {
+                other[i] = std::byte{0xb0};
+            }
+            CHECK_TRUE(way.valid(other.data(), other.size()));
+        }
+    }
+}
+
+TEST(Utf8Validator, is_told_by_no_split_wherever_the_text_is_cut_in_two) {
+    const std::string text = repeated("a\xc2\xb0\xe2\x82\xac\xf0\x9f\x8c\x8a", 30);
+    for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+        for (const std::size_t bad : {text.size(), cut, cut + 1, cut + 40}) {
+            std::string other = text;
+            if (bad < text.size()) {
+                other[bad] = static_cast<char>(0xc0);
+            }
+            Utf8Validator validator;
+            const bool front = validator.feed(as_bytes(other.substr(0, cut)));
+            CHECK_EQUAL(bad >= cut, front);
+            if (front) {
+                CHECK_EQUAL(bad >= text.size(),
+                            validator.feed(as_bytes(other.substr(cut))) && validator.complete());
+            }
+        }
     }
 }
 
