@@ -54,8 +54,9 @@ int connect_from(const Peer& peer, std::size_t index, int flags) {
     // The port is chosen when the peer is known, so each source address has its full range.
     ::setsockopt(line, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     ::setsockopt(line, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const auto offset = static_cast<std::uint32_t>(index / peer.lines_per_address);
-    const sockaddr_in from = address((127u << 24) + (1u << 16) + 1 + offset, 0);
+    const auto last =
+        static_cast<std::uint32_t>(peer.first_address + index / peer.lines_per_address);
+    const sockaddr_in from = address((127u << 24) + (1u << 16) + last, 0);
     const sockaddr_in to = address(INADDR_LOOPBACK, peer.port);
     if (::bind(line, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0 ||
         (::connect(line, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 &&

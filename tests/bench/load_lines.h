@@ -24,6 +24,7 @@ struct Peer {
     /// One source address has 28,000 ports; so many lines are opened from each of 127.1.0.1,
     /// 127.1.0.2 …
     std::size_t lines_per_address = 20'000;
+    std::size_t first_address = 1;
 };
 
 /// The opening handshake of a client.
