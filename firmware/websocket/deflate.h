@@ -39,14 +39,15 @@ struct DeflateAgreement {
         int window_bits = 15;  ///< 8 to 15
         bool operator==(const Direction&) const = default;
     };
-    Direction send;
-    Direction receive;
+    Direction send = {};
+    Direction receive = {};
     std::size_t threshold_bytes = 0;  ///< of the policy
     bool operator==(const DeflateAgreement&) const = default;
 };
 
 class Compressor;
 class Inflater;
+class SmallCompressor;
 
 /// What all connections of one thread share: compressors and inflaters without context takeover,
 /// and the memory in which whole messages are inflated. Owns nothing before the first use. Must
@@ -67,17 +68,24 @@ private:
 
     [[nodiscard]] std::unique_ptr<Inflater> borrow_inflater();
     void give_back(std::unique_ptr<Inflater> inflater);
-    /// For a message of `size_bytes` whose distances must stay within 2^`window_bits`.
-    [[nodiscard]] Compressor* compressor(std::size_t size_bytes, int window_bits);
+    /// For messages whose distances must stay within 2^`window_bits`; nullptr: no memory for it.
+    [[nodiscard]] Compressor* compressor(int window_bits);
+    [[nodiscard]] SmallCompressor& small_compressor();
 
     std::size_t zlib_bytes_ = 0;
     std::vector<std::unique_ptr<Inflater>> inflaters_;
-    std::vector<std::unique_ptr<Compressor>> compressors_;
+    std::vector<std::unique_ptr<Compressor>> compressors_;  ///< one for each window in use
+    std::unique_ptr<SmallCompressor> small_compressor_;
     Bytes scratch_;
 };
 
 /// The extension on one connection. Owns no zlib state but while a compressed message is unfinished
 /// and, with context takeover, from the first message of a direction on.
+///
+/// A window of 256 bytes (8 bits): zlib's raw deflate uses 512 instead, which such a peer cannot
+/// inflate. So messages of up to 2 KiB are compressed by our own coder, which keeps within 256, and
+/// larger ones are sent as they are. What a peer sends that has agreed on 8 is inflated with 9, for
+/// its zlib may do just that.
 class Deflate {
 public:
     Deflate(DeflateContexts& contexts, const DeflateAgreement& agreement);
@@ -121,6 +129,10 @@ private:
                                                             std::size_t& used,
                                                             std::size_t limit_bytes);
     [[nodiscard]] Compressor* own_compressor();
+    /// These append to `out` what may turn out larger than the message, and return its size; 0: it
+    /// surely is.
+    [[nodiscard]] std::size_t deflate_small(ByteView first, ByteView second, Bytes& out);
+    [[nodiscard]] std::size_t deflate_large(ByteView first, ByteView second, Bytes& out);
 
     DeflateContexts& contexts_;
     std::unique_ptr<Compressor> compressor_;  ///< with context takeover
