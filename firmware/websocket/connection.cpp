@@ -101,6 +101,9 @@ std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
     if (message_ && (message_->delivered || closed())) {
         message_.reset();
     }
+    if (deflate_) {
+        deflate_->trim();
+    }
     while (!closed()) {
         const auto frame = reader_.next(bytes);
         if (!frame) {

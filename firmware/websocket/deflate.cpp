@@ -116,9 +116,6 @@ Deflate::~Deflate() {
 std::expected<std::span<std::byte>, ProtocolError> Deflate::inflate(ByteView message, bool text,
                                                                     std::size_t limit_bytes) {
     Bytes& scratch = contexts_.scratch_;
-    if (scratch.size() > kScratchKept) {
-        scratch = Bytes();
-    }
     std::size_t used = 0;
     Utf8Validator validator;
     Utf8Validator* const validated = text ? &validator : nullptr;
@@ -201,8 +198,16 @@ std::expected<void, ProtocolError> Deflate::finish(Utf8Validator* text, Bytes& s
     }
     if (!receive_takeover_) {
         contexts_.give_back(std::move(inflater_));
+    } else if (inflater_->after_final_block()) {
+        inflater_->reset();
     }
     return {};
+}
+
+void Deflate::trim() {
+    if (contexts_.scratch_.size() > kScratchKept) {
+        contexts_.scratch_ = Bytes();
+    }
 }
 
 Compressor* Deflate::own_compressor() {

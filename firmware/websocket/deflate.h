@@ -26,7 +26,7 @@ struct DeflatePolicy {
     /// contexts of its own as soon as it has used them, up to 300 KB. Without, all connections of a
     /// thread share theirs.
     bool context_takeover = false;
-    /// 9 to 15: the largest LZ77 window, as its base-2 logarithm, that we use and ask for.
+    /// 8 to 15: the largest LZ77 window, as its base-2 logarithm, that we use and ask for.
     int max_window_bits = 15;
     /// Messages below it are sent as they are.
     std::size_t threshold_bytes = 16;
@@ -94,7 +94,7 @@ public:
     ~Deflate();
 
     /// Inflates a whole message. The view is into the contexts' memory and valid until the next
-    /// message is inflated with them, on whichever connection.
+    /// message is inflated with them, or `trim` is called, on whichever connection.
     ///
     /// ProtocolError{1007}: the data is corrupt or does not end with a block, or the message is
     /// `text` and not UTF-8. ProtocolError{1009}: it inflates to more than `limit_bytes`; no more
@@ -115,6 +115,9 @@ public:
     /// is to be sent as it is (it is below the threshold, or would not become smaller), and `out`
     /// is unchanged.
     [[nodiscard]] bool deflate(ByteView first, ByteView second, Bytes& out);
+
+    /// Gives back what a large message took of the contexts' memory.
+    void trim();
 
     /// To be called when the connection has been idle for a while: gives back the compressor that
     /// context takeover keeps. A fresh one refers to nothing that was sent, which is always

@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "firmware/base/check.h"
 #include "firmware/http/syntax.h"
 #include "firmware/websocket/deflate.h"
 
@@ -13,7 +14,13 @@ constexpr std::string_view kServerNoTakeover = "server_no_context_takeover";
 constexpr std::string_view kClientNoTakeover = "client_no_context_takeover";
 constexpr std::string_view kServerWindow = "server_max_window_bits";
 constexpr std::string_view kClientWindow = "client_max_window_bits";
+constexpr int kSmallestWindowBits = 8;
 constexpr int kLargestWindowBits = 15;
+
+void check(const DeflatePolicy& policy) {
+    HOLDFAST_CHECK(policy.max_window_bits >= kSmallestWindowBits &&
+                   policy.max_window_bits <= kLargestWindowBits);
+}
 
 struct Parameter {
     std::string_view name;
@@ -127,7 +134,8 @@ std::optional<int> window_bits(const std::optional<std::string>& value) {
     }
     int bits = 0;
     const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), bits);
-    if (error != std::errc() || end != value->data() + value->size() || bits < 8 || bits > 15) {
+    if (error != std::errc() || end != value->data() + value->size() ||
+        bits < kSmallestWindowBits || bits > kLargestWindowBits) {
         return std::nullopt;
     }
     return bits;
@@ -207,6 +215,7 @@ std::unexpected<Error> not_offered(std::string_view why) {
 }  // namespace
 
 std::string deflate_offer(const DeflatePolicy& policy) {
+    check(policy);
     std::string offer(kName);
     if (!policy.context_takeover) {
         offer.append("; ").append(kServerNoTakeover).append("; ").append(kClientNoTakeover);
@@ -218,8 +227,12 @@ std::string deflate_offer(const DeflatePolicy& policy) {
 }
 
 std::optional<DeflateAnswer> answer_deflate(std::string_view offers, const DeflatePolicy& policy) {
+    if (!policy.enabled) {
+        return std::nullopt;
+    }
+    check(policy);
     const auto extensions = ExtensionParser(offers).parse();
-    if (!policy.enabled || !extensions) {
+    if (!extensions) {
         return std::nullopt;
     }
     for (const Extension& extension : *extensions) {

@@ -101,7 +101,7 @@ TEST(RfcExamples, binary_messages_of_256_bytes_and_64_kibibytes) {
 TEST_GROUP(Connection){};
 
 TEST(Connection, is_small_and_owns_nothing_while_idle) {
-    CHECK_TRUE(sizeof(Connection) <= 128);
+    CHECK_TRUE(sizeof(Connection) <= 80);
     Connection connection = server();
     LONGS_EQUAL(0, connection.buffered_bytes());
     std::vector<Seen> events;
@@ -281,6 +281,60 @@ TEST(Connection, message_in_two_parts_is_one_frame) {
         LONGS_EQUAL(1, outcome.events.size());
         CHECK_TRUE(outcome.events[0].payload == as_text(joined({head, body})));
     }
+}
+
+TEST(Connection, head_alone_begins_the_frame_that_the_caller_finishes) {
+    for (const std::size_t size : {0u, 125u, 126u, 65535u, 65536u}) {
+        const std::string payload(size, 'x');
+        Connection begun = server();
+        Bytes head;
+        CHECK_TRUE(begun.begin_message(Opcode::binary, size, head));
+        append(head, payload);
+        Connection whole = server();
+        Bytes frame;
+        whole.send_binary(as_bytes(payload), frame);
+        CHECK_TRUE(head == frame);
+    }
+    Connection closing = server();
+    Bytes out;
+    closing.close(CloseCode::normal, "", out);
+    const Bytes closed = out;
+    CHECK_FALSE(closing.begin_message(Opcode::text, 1, out));
+    CHECK_TRUE(out == closed);
+}
+
+TEST(Connection, is_in_a_message_from_its_first_byte_to_its_last) {
+    const Bytes bytes =
+        joined({from_client({.payload = "Hel", .fin = false}), from_client({.opcode = 9}),
+                from_client({.opcode = 0, .payload = "lo"})});
+    for (const std::size_t step : {std::size_t{1}, bytes.size()}) {
+        Connection connection = server();
+        CHECK_FALSE(connection.in_message());
+        std::vector<Seen> events;
+        Bytes out;
+        for (std::size_t at = 0; at < bytes.size(); at += step) {
+            feed(connection, ByteView(bytes).subspan(at, step), events, out);
+            CHECK_EQUAL(at + step < bytes.size(), connection.in_message());
+        }
+        LONGS_EQUAL(2, events.size());
+    }
+}
+
+TEST(Connection, is_in_a_message_within_a_control_frame_but_not_when_closed) {
+    Connection connection = server();
+    std::vector<Seen> events;
+    Bytes out;
+    const Bytes ping = from_client({.opcode = 9, .payload = "p"});
+    feed(connection, ByteView(ping).first(3), events, out);
+    CHECK_TRUE(connection.in_message());
+    feed(connection, ByteView(ping).subspan(3), events, out);
+    CHECK_FALSE(connection.in_message());
+    feed(connection,
+         joined({from_client({.payload = "x", .fin = false}), from_client({.opcode = 3}),
+                 from_client({.payload = "y"})}),
+         events, out);
+    CHECK_TRUE(connection.closed());
+    CHECK_FALSE(connection.in_message());
 }
 
 TEST(Connection, ping_of_125_bytes_is_answered_with_the_same) {

@@ -207,8 +207,8 @@ TEST(DeflateOffer, says_what_the_policy_wants) {
 }
 
 TEST(DeflateOffer, both_sides_understand_the_answer_alike) {
-    for (int client_bits = 9; client_bits <= 15; ++client_bits) {
-        for (int server_bits = 9; server_bits <= 15; ++server_bits) {
+    for (int client_bits = 8; client_bits <= 15; ++client_bits) {
+        for (int server_bits = 8; server_bits <= 15; ++server_bits) {
             for (int takeover = 0; takeover < 4; ++takeover) {
                 check_same_agreement({.enabled = true,
                                       .context_takeover = (takeover & 1) != 0,

@@ -176,6 +176,25 @@ TEST(Deflate, final_blocks_may_stand_anywhere) {
                         {kSeenHello, kSeenHello}, kTakeover));
 }
 
+TEST(Deflate, nothing_at_all_is_no_compressed_message) {
+    LONGS_EQUAL(1007, refused(compressed("")));
+    LONGS_EQUAL(1007, refused(joined({compressed(chars("f3 48 cd c9 c9 07 00")), compressed("")}),
+                              kTakeover));
+}
+
+TEST(Deflate, memory_of_a_large_message_is_given_back_by_the_following_call) {
+    DeflateContexts contexts;
+    Connection connection = deflating(contexts);
+    PlainDeflater zlib;
+    Bytes bytes = compressed(zlib.message(std::string(5'000'000, 'a')));
+    std::span<std::byte> input(bytes);
+    Bytes out;
+    LONGS_EQUAL(5'000'000, connection.next(input, out)->payload.size());
+    CHECK_TRUE(contexts.allocated_bytes() > 5'000'000);
+    CHECK_FALSE(connection.next(input, out).has_value());
+    CHECK_TRUE(contexts.allocated_bytes() < 64 << 10);
+}
+
 TEST(Deflate, final_block_forgets_what_went_before) {
     LONGS_EQUAL(1007, refused(joined({compressed(chars("f3 48 cd c9 c9 07 00 00")),
                                       compressed(chars("f2 00 11 00 00"))}),
