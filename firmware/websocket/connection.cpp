@@ -75,9 +75,6 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-bool Connection::closed() const {
-    return failed_ || (close_sent_ && close_received_);
-}
 bool Connection::close_sent() const {
     return close_sent_;
 }
@@ -97,7 +94,13 @@ std::size_t Connection::buffered_bytes() const {
            (message_ ? sizeof(Message) + message_->bytes.capacity() : std::size_t{0});
 }
 
-std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
+std::optional<Event> Connection::next_after(const Frame& frame, std::span<std::byte>& bytes,
+                                            Bytes& out) {
+    auto event = on_data(frame, out);
+    return event ? event : next_other(bytes, out);
+}
+
+std::optional<Event> Connection::next_other(std::span<std::byte>& bytes, Bytes& out) {
     if (message_ && (message_->delivered || closed())) {
         message_.reset();
     }
@@ -163,7 +166,7 @@ Event Connection::on_whole_message(const Frame& frame, Bytes& out) {
     if (frame.payload.size() > message_limit_) {
         return fail(kTooBig, out);
     }
-    if (text && !is_utf8(frame.payload)) {
+    if (text && !frame.ascii && !is_utf8(frame.payload)) {
         return fail({CloseCode::invalid_payload, "text is not UTF-8"}, out);
     }
     return {.kind = kind, .payload = frame.payload};
@@ -252,14 +255,6 @@ Event Connection::fail(const ProtocolError& error, Bytes& out) {
     message_.reset();
     deflate_.reset();
     return {.kind = Event::Kind::error, .code = code, .reason = error.reason};
-}
-
-bool Connection::send_text(std::string_view message, Bytes& out, Compression compression) {
-    return write_message(Opcode::text, as_bytes(message), {}, compression, out);
-}
-
-bool Connection::send_binary(ByteView message, Bytes& out, Compression compression) {
-    return write_message(Opcode::binary, message, {}, compression, out);
 }
 
 bool Connection::send_binary(ByteView head, ByteView body, Bytes& out, Compression compression) {

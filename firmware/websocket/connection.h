@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -93,7 +94,7 @@ public:
 
     /// Both close frames have passed, or the protocol was broken: nothing more will be sent or
     /// reported.
-    [[nodiscard]] bool closed() const;
+    [[nodiscard]] bool closed() const { return failed_ || (close_sent_ && close_received_); }
     [[nodiscard]] bool close_sent() const;
     /// A frame or a message has begun and is not finished: the peer owes us bytes.
     [[nodiscard]] bool in_message() const;
@@ -108,6 +109,9 @@ private:
     struct Message;
     using Mask = std::optional<std::array<std::byte, 4>>;
 
+    [[nodiscard]] std::optional<Event> next_after(const Frame& frame, std::span<std::byte>& bytes,
+                                                  Bytes& out);
+    [[nodiscard]] std::optional<Event> next_other(std::span<std::byte>& bytes, Bytes& out);
     [[nodiscard]] std::optional<Event> on_data(const Frame& frame, Bytes& out);
     [[nodiscard]] Event on_whole_message(const Frame& frame, Bytes& out);
     [[nodiscard]] std::optional<ProtocolError> gather(const Frame& frame);
@@ -118,6 +122,7 @@ private:
     [[nodiscard]] std::size_t inflated_limit() const;
     [[nodiscard]] Mask draw_mask();
     void write_frame(FrameHead head, ByteView first, ByteView second, Bytes& out);
+    [[nodiscard]] bool write_short(Opcode opcode, ByteView message, Bytes& out);
     bool write_message(Opcode opcode, ByteView first, ByteView second, Compression compression,
                        Bytes& out);
     [[nodiscard]] bool write_deflated(Opcode opcode, ByteView first, ByteView second, Bytes& out);
@@ -133,6 +138,48 @@ private:
     bool close_received_ = false;
     bool failed_ = false;
 };
+
+// Nearly all messages are whole, short and not compressed: their way is inlined into the caller's
+// loop, and all else is in the source file.
+
+inline std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
+    Frame frame;
+    if (message_ || deflate_ || closed() || !reader_.take_whole(bytes, frame)) {
+        return next_other(bytes, out);
+    }
+    const bool binary = frame.head.opcode == Opcode::binary;
+    if (frame.head.fin && (binary || frame.ascii)) {
+        return Event{.kind = binary ? Event::Kind::binary : Event::Kind::text,
+                     .payload = frame.payload};
+    }
+    return next_after(frame, bytes, out);
+}
+
+/// False, and nothing is written, when it is not that simple.
+inline bool Connection::write_short(Opcode opcode, ByteView message, Bytes& out) {
+    if (role_ != Role::server || deflate_ || close_sent_ || message.empty() ||
+        message.size() > 125) {
+        return false;
+    }
+    // To fill the room twice costs less than to insert twice.
+    const std::size_t begin = out.size();
+    out.resize(begin + 2 + message.size());
+    std::byte* const frame = out.data() + begin;
+    frame[0] = static_cast<std::byte>(0x80u | static_cast<unsigned>(opcode));
+    frame[1] = static_cast<std::byte>(message.size());
+    std::memcpy(frame + 2, message.data(), message.size());
+    return true;
+}
+
+inline bool Connection::send_text(std::string_view message, Bytes& out, Compression compression) {
+    return write_short(Opcode::text, as_bytes(message), out) ||
+           write_message(Opcode::text, as_bytes(message), {}, compression, out);
+}
+
+inline bool Connection::send_binary(ByteView message, Bytes& out, Compression compression) {
+    return write_short(Opcode::binary, message, out) ||
+           write_message(Opcode::binary, message, {}, compression, out);
+}
 
 /// One message as a server's frame, made once for any number of receivers, not compressed.
 [[nodiscard]] SharedBytes encode_shared(Opcode opcode, ByteView message);

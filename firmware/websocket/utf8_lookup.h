@@ -122,6 +122,9 @@ template <class Machine>
     constexpr std::size_t kStep = sizeof(Vector);
     // The first bytes, as if there were ASCII before and behind them.
     std::uint8_t front[4 + 2 * kStep]{};
+    if (size == 0) {
+        return true;  // `bytes` may be null
+    }
     std::memcpy(front + 4, bytes, size < 2 * kStep ? size : 2 * kStep);
     Vector wrong = faults<Machine>(front + 4) | faults<Machine>(front + 4 + kStep);
     if (size <= 2 * kStep) {
