@@ -325,6 +325,7 @@ bool Connection::write_deflated(Opcode opcode, ByteView first, ByteView second, 
     }
     const std::size_t size = out.size() - begin - reserved;
     const std::size_t needed = head_size(size) + mask_size;
+    out.resize(std::max(out.size(), begin + needed + size));
     std::byte* const frame = out.data() + begin;
     if (needed != reserved) {
         std::memmove(frame + needed, frame + reserved, size);

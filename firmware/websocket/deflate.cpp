@@ -18,6 +18,11 @@ constexpr int kSmallestWindowBits = 9;
 constexpr int kSharedLevel = 1;
 constexpr int kTakeoverLevel = 6;
 
+/// See `Deflate::invest`.
+constexpr std::size_t kMostInvested = 1024;
+constexpr std::size_t kMostGrowth = 16;
+constexpr std::uint8_t kMostInvestments = 4;
+
 /// Output is made and looked at in pieces of this size at most.
 constexpr std::size_t kChunk = std::size_t{16} << 10;
 /// What the contexts keep of the memory for whole messages.
@@ -232,9 +237,27 @@ bool Deflate::deflate(ByteView first, ByteView second, Bytes& out) {
     const std::size_t compressed = alone && size <= SmallCompressor::kMostBytes
                                        ? deflate_small(first, second, out)
                                        : deflate_large(first, second, out);
-    const bool smaller = compressed != 0 && compressed < size;
-    out.resize(before + (smaller ? compressed : 0));
-    return smaller;
+    const bool send = compressed != 0 && (compressed < size || invest(size, compressed));
+    if (compressed != 0 && compressed < size) {
+        invested_ = 0;
+    } else if (!send && compressor_) {
+        // The peer will not see what the compressor remembers now.
+        compressor_->reset();
+    }
+    out.resize(before + (send ? compressed : 0));
+    return send;
+}
+
+/// With context takeover a small message that became a little larger is sent compressed all the
+/// same, for later ones may refer to it; else a context that begins with small messages would never
+/// come to be. When several in a row gained nothing, so will the next.
+bool Deflate::invest(std::size_t size_bytes, std::size_t compressed_bytes) {
+    if (!compressor_ || size_bytes > kMostInvested || compressed_bytes - size_bytes > kMostGrowth ||
+        invested_ == kMostInvestments) {
+        return false;
+    }
+    ++invested_;
+    return true;
 }
 
 std::size_t Deflate::deflate_small(ByteView first, ByteView second, Bytes& out) {
@@ -260,17 +283,12 @@ std::size_t Deflate::deflate_large(ByteView first, ByteView second, Bytes& out) 
         return 0;
     }
     // What zlib writes while it flushes: four bytes that are not sent, of which one stays free to
-    // show that it was all. So what fits is smaller than the message.
+    // show that it was all. So without more room what fits is smaller than the message.
     constexpr std::size_t kSpare = 4;
+    const std::size_t size = first.size() + second.size();
     const std::size_t before = out.size();
-    out.resize(before + first.size() + second.size() + kSpare);
-    const std::size_t compressed =
-        compressor->compress(first, second, std::span(out).subspan(before));
-    if (compressed == 0) {
-        // The peer will not see what the compressor remembers now.
-        compressor->reset();
-    }
-    return compressed;
+    out.resize(before + size + kSpare + (compressor_ ? kMostGrowth : 0));
+    return compressor->compress(first, second, std::span(out).subspan(before));
 }
 
 void Deflate::release_compressor() {

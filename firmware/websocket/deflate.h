@@ -23,7 +23,7 @@ namespace holdfast::websocket {
 struct DeflatePolicy {
     bool enabled = false;
     /// Whether messages may refer to earlier ones: smaller messages, but each connection then owns
-    /// contexts of its own as soon as it has used them, up to 300 KB. Without, all connections of a
+    /// contexts of its own as soon as it has used them, up to 310 KB. Without, all connections of a
     /// thread share theirs.
     bool context_takeover = false;
     /// 8 to 15: the largest LZ77 window, as its base-2 logarithm, that we use and ask for.
@@ -113,7 +113,8 @@ public:
 
     /// Appends the compressed form of the message that is the concatenation of the two. False: it
     /// is to be sent as it is (it is below the threshold, or would not become smaller), and `out`
-    /// is unchanged.
+    /// is unchanged. With context takeover the first few small messages may become some bytes
+    /// larger, so that later ones can refer to them.
     [[nodiscard]] bool deflate(ByteView first, ByteView second, Bytes& out);
 
     /// Gives back what a large message took of the contexts' memory.
@@ -136,6 +137,7 @@ private:
     /// surely is.
     [[nodiscard]] std::size_t deflate_small(ByteView first, ByteView second, Bytes& out);
     [[nodiscard]] std::size_t deflate_large(ByteView first, ByteView second, Bytes& out);
+    [[nodiscard]] bool invest(std::size_t size_bytes, std::size_t compressed_bytes);
 
     DeflateContexts& contexts_;
     std::unique_ptr<Compressor> compressor_;  ///< with context takeover
@@ -145,6 +147,8 @@ private:
     std::uint8_t receive_window_bits_;
     bool send_takeover_;
     bool receive_takeover_;
+    std::uint8_t invested_ = 0;  ///< messages in a row that were sent compressed without becoming
+                                 ///< smaller
 };
 
 /// Negotiation, RFC 7692, Section 7.1, over the Sec-WebSocket-Extensions header.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -382,11 +383,52 @@ TEST(Deflate, released_compressor_refers_to_nothing_that_was_sent) {
 }
 
 TEST(Deflate, what_does_not_become_smaller_is_sent_as_it_is) {
-    for (const DeflateAgreement& agreement : {kShared, kTakeover}) {
-        for (const std::string& message :
-             {std::string(), std::string("Hello"), noise(40, 1), noise(2048, 2), noise(5000, 3)}) {
-            CHECK_TRUE(sent(agreement, {message}) == raw({.payload = message}));
-        }
+    for (const std::string& message :
+         {std::string(), std::string("Hello"), noise(40, 1), noise(2048, 2), noise(5000, 3)}) {
+        CHECK_TRUE(sent(kShared, {message}) == raw({.payload = message}));
+    }
+    for (const std::string& message : {std::string(), noise(2048, 2), noise(5000, 3)}) {
+        CHECK_TRUE(sent(kTakeover, {message}) == raw({.payload = message}));
+    }
+}
+
+TEST(Deflate, with_takeover_small_messages_begin_a_context_unless_they_gain_nothing) {
+    DeflateContexts contexts;
+    Connection sender = deflating(contexts, kTakeover);
+    PlainInflater zlib;
+    const std::string reading = R"({"channel":"t1","value":21.57})";
+    Bytes first;
+    sender.send_text(reading, first);
+    CHECK_TRUE(first.size() > reading.size() + 2 && first.size() <= reading.size() + 2 + 16);
+    Bytes second;
+    sender.send_text(reading, second);
+    CHECK_TRUE(second.size() < 10);
+    for (const Bytes& frame : {first, second}) {
+        CHECK_TRUE(zlib.message(as_text(frame).substr(2), 100) == reading);
+    }
+    // What goes on as noise is sent as it is in the end.
+    std::vector<bool> was_compressed;
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+        const std::string message = noise(100, seed);
+        Bytes frame;
+        sender.send_text(message, frame);
+        was_compressed.push_back(frame != raw({.payload = message}));
+        CHECK_TRUE(!was_compressed.back() ||
+                   zlib.message(as_text(frame).substr(2), 200) == message);
+    }
+    CHECK_TRUE(was_compressed.front());
+    CHECK_FALSE(was_compressed.back());
+    CHECK_TRUE(std::ranges::is_sorted(was_compressed, std::greater()));
+}
+
+TEST(Deflate, head_fits_a_message_that_became_larger) {
+    for (std::size_t size = 110; size <= 130; ++size) {
+        const std::string message = noise(size, size);
+        const Bytes out = sent(kTakeover, {message});
+        const std::size_t head = std::to_integer<unsigned>(out[1]) == 126 ? 4 : 2;
+        LONGS_EQUAL(head == 4, out.size() - head >= 126);
+        PlainInflater zlib;
+        CHECK_TRUE(zlib.message(as_text(out).substr(head), 1000) == message);
     }
 }
 
