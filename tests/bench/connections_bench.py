@@ -137,7 +137,8 @@ def hold(chosen, directory, cleanup):
         cleanup.callback(loads[-1].stop)
     opened = [load.answer("how many lines are open") for load in loads]
     print(f"  {sum(one['open'] for one in opened):,} lines are open after {max(one['seconds'] for one in opened):.0f} s, "
-          f"{sum(one['lost'] for one in opened)} lost, {sum(one['again'] for one in opened)} attempts repeated", file=sys.stderr)
+          f"{sum(one['lost'] for one in opened)} lost, {sum(one['again'] for one in opened)} attempts repeated; the slowest pong took "
+          f"{max(one['slowest_pong_s'] for one in opened):.2f} s", file=sys.stderr)
     time.sleep(min(5, chosen.seconds))
     begun = Moment(hubs)
     time.sleep(chosen.seconds)

@@ -90,8 +90,10 @@ public:
         while (welcome_ + lost_ < lines_.size()) {
             turn(100);
         }
-        std::printf("{\"open\":%zu,\"lost\":%zu,\"again\":%zu,\"seconds\":%.1f}\n", welcome_, lost_,
-                    again, now_s() - began);
+        std::printf(
+            "{\"open\":%zu,\"lost\":%zu,\"again\":%zu,\"seconds\":%.1f,\"slowest_pong_s\":%.3f}\n",
+            welcome_, lost_, again, now_s() - began, slowest_pong_s_);
+        slowest_pong_s_ = 0;
         std::fflush(stdout);
         watch(STDIN_FILENO, lines_.size());
         while (!told_to_end_) {
@@ -108,7 +110,8 @@ private:
         int descriptor = -1;
         bool welcome = false;
         double heard = 0;
-        double pinged = 0;  ///< 0: no pong is due
+        double pinged = 0;      ///< 0: no pong is due
+        bool answered = false;  ///< when asked at the end
         std::string unread = {};
     };
     struct Due {
@@ -160,6 +163,7 @@ private:
                 why.c_str());
         }
         welcome_ -= line.welcome;
+        lost_pongs_ += line.pinged != 0;
         ::close(line.descriptor);
         line.descriptor = -1;
     }
@@ -178,7 +182,7 @@ private:
             }
         }
         const double now = now_s();
-        while (!due_.empty() && due_.top().at <= now) {
+        while (!asking_ && !due_.empty() && due_.top().at <= now) {
             const std::size_t index = due_.top().index;
             due_.pop();
             beat(index, now);
@@ -250,9 +254,11 @@ private:
                 return;
             case kPong:
                 ++pongs_;
-                answered_ += line.pinged != 0;
                 slowest_pong_s_ = std::max(slowest_pong_s_, now_s() - line.pinged);
                 line.pinged = 0;
+                if (asking_ && !std::exchange(line.answered, true)) {
+                    ++answered_;
+                }
                 return;
             case kPing:
                 send(line, masked_frame(kPong, frame.substr(2)));
@@ -269,11 +275,12 @@ private:
     /// A ping on each line, some at a time. Those whose pong is still due are waited for first.
     void ask_all() {
         constexpr std::size_t kAtOnce = 500;
-        const double deadline = now_s() + 60;
-        while (pings_ > pongs_ + lost_ && now_s() < deadline - 45) {
-            turn(10);
+        constexpr double kPatienceS = 30;
+        while (pings_ > pongs_ + lost_pongs_) {
+            turn(100);
         }
-        answered_ = 0;
+        asking_ = true;
+        const double deadline = now_s() + kPatienceS;
         std::size_t asked = 0;
         for (Line& line : lines_) {
             if (line.descriptor >= 0) {
@@ -295,10 +302,12 @@ private:
     std::priority_queue<Due> due_;
     std::string ping_;
     bool told_to_end_ = false;
+    bool asking_ = false;
     std::size_t welcome_ = 0;
     std::size_t lost_ = 0;
     std::size_t pings_ = 0;
     std::size_t pongs_ = 0;
+    std::size_t lost_pongs_ = 0;  ///< of lines that were lost before
     std::size_t answered_ = 0;
     double slowest_pong_s_ = 0;
 };

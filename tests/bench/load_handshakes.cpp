@@ -59,6 +59,10 @@ private:
         const int line = connect_blocking(load_.peer);
         const std::unique_ptr<WOLFSSL, Free> session(wolfSSL_new(context_.get()));
         wolfSSL_set_fd(session.get(), line);
+        if (load_.x25519 &&
+            wolfSSL_UseKeyShare(session.get(), WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS) {
+            give_up("wolfSSL was built without X25519");
+        }
         if (load_.resumed && ticket_) {
             wolfSSL_set_session(session.get(), ticket_.get());
         }

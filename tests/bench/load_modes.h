@@ -48,6 +48,7 @@ struct HandshakeLoad {
     int server_process = 0;
     std::string ca_file;
     bool resumed = false;
+    bool x25519 = false;  ///< in place of P-256, wolfSSL's first choice
     double window_s = 2;
 };
 /// TLS 1.3 connections one after the other: connect, handshakes of TLS and WebSocket, close.

@@ -78,7 +78,7 @@ def measure_echo(programs, effort, name):
     """Interleaved rounds, so that a busy minute of the machine hurts all alike. Each server is fresh."""
     size, connections, pipelining, deflate = ECHO_ROWS[name]
     servers = {"ours": programs.ours(deflate), "Beast": programs.beast(deflate)}
-    if not deflate:
+    if not deflate and os.path.exists(programs.bench("echo_lws")):
         servers["lws"] = programs.lws()
     samples = {server: Samples() for server in servers}
     try:
@@ -163,9 +163,9 @@ def hold(programs, effort, make, *arguments):
     return {name: size / effort.idle for name, size in grown.items()}
 
 
-def idle(programs, effort, _):
+def idle(programs, effort):
     table = Markdown(f"bytes per idle connection, {effort.idle:,} held", "RSS", "aim", "kernel slab, both ends", "TCP buffers, both ends")
-    cases = (("ours", "≤ 512", programs.ours, []), ("Boost.Beast", "", programs.beast, []), ("libwebsockets", "", programs.lws, []),
+    cases = (("ours", "≤ 512", programs.ours, []), ("Boost.Beast", "", programs.beast, []), *([("libwebsockets", "", programs.lws, [])] if os.path.exists(programs.bench("echo_lws")) else []),
              ("ours, deflate used once", "≤ 1024", lambda: programs.ours(deflate=True), ["--deflate", "--one-message"]),
              ("Boost.Beast, deflate used once", "", lambda: programs.beast(deflate=True), ["--deflate", "--one-message"]))
     for name, aim, make, arguments in cases:
@@ -178,18 +178,19 @@ def idle(programs, effort, _):
 
 # ---- TLS, fan-out
 
-def tls(programs, effort, _):
+def tls(programs, effort):
     table = Markdown("TLS 1.3, ours", "per second of server CPU", "per second")
     directory = tempfile.mkdtemp(prefix="holdfast-bench-")
     try:
         subprocess.run(["sh", os.path.join(ROOT, "tests/certificates.sh"), directory], check=True, stdout=subprocess.DEVNULL)
         with programs.ours(tls=os.path.join(directory, "server")) as server:
-            kinds = {"full handshakes": [], "resumed handshakes": ["--resumed"]}
+            kinds = {f"{kind} handshakes, {group}": [*flags, *option] for kind, flags in (("full", []), ("resumed", ["--resumed"]))
+                     for group, option in (("X25519", ["--x25519"]), ("P-256", []))}
             results = {kind: [] for kind in kinds}
             for _ in range(effort.rounds):
                 for kind, arguments in kinds.items():
                     results[kind].append(programs.load(server, "tls", "--ca", os.path.join(directory, "ca.pem"), "--seconds",
-                                                       effort.handshakes_s / 2, *arguments))
+                                                       effort.handshakes_s / 4, *arguments))
             for kind, runs in results.items():
                 table.add(kind, spread([run["handshakes"] / run["server_cpu_s"] for run in runs]),
                           spread([run["handshakes"] / run["seconds"] for run in runs]))
@@ -198,7 +199,7 @@ def tls(programs, effort, _):
     table.print()
 
 
-def fan_out(programs, effort, _):
+def fan_out(programs, effort):
     table = Markdown(f"one message of 200 B to {effort.idle:,} receivers", "server CPU, ms", "until the last has it, ms")
     for name, make in (("ours", programs.fan_out), ("Boost.Beast", lambda: programs.beast(fan_out=True))):
         gone(200)
@@ -232,7 +233,7 @@ def main():
         echo(programs, effort, rows)
     for name, figure in FIGURES.items():
         if not chosen.row or name in chosen.row:
-            figure(programs, effort, None)
+            figure(programs, effort)
     print(f"Median (least … most) of {effort.rounds} interleaved rounds; server on one core, load on another. "
           f"{time.monotonic() - began:.0f} s; the load of the machine was {load:.1f} before, {os.getloadavg()[0]:.1f} after.")
 

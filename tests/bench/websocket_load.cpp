@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     shaking->add_option("--ca", handshakes.ca_file)->required();
     shaking->add_option("--seconds", handshakes.window_s)->capture_default_str();
     shaking->add_flag("--resumed", handshakes.resumed);
+    shaking->add_flag("--x25519", handshakes.x25519, "for the key exchange, not P-256");
     CLI11_PARSE(line, argc, argv);
     echo.peer = idle.peer = fan_out.peer = handshakes.peer = peer;
     echo.server_process = fan_out.server_process = handshakes.server_process = process;
