@@ -112,6 +112,10 @@ Result<void> Accepting::open(const tcp::endpoint& endpoint) {
     if (!error) {
         acceptor_.set_option(asio::socket_base::reuse_address(true), error);
     }
+    if (!error && options_.share_port) {
+        using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+        acceptor_.set_option(ReusePort(true), error);
+    }
     if (!error && endpoint.address().is_v6()) {
         // [::] takes IPv4 as well; another IPv6 address is only what it says.
         acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);

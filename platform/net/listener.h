@@ -19,6 +19,10 @@ struct ListenOptions {
     std::size_t max_connections = 10'000;  ///< beyond it, new ones wait in the kernel's backlog
     Duration tls_timeout = std::chrono::seconds(10);
     StreamOptions stream;
+    /// Several listeners, of several threads or processes of one user, on one address: the kernel
+    /// deals the connections out among them (SO_REUSEPORT). That the port is taken by another
+    /// program of the same kind goes unnoticed then.
+    bool share_port = false;
 };
 
 /// Accepts connections on one address until destroyed. When file descriptors run out it waits and

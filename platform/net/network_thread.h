@@ -42,6 +42,8 @@ public:
     /// Headroom and receive buffer in one.
     [[nodiscard]] std::span<std::byte> buffer();
 
+    /// Where the answers of one event are gathered.
+    [[nodiscard]] Bytes& cork() { return cork_; }
     /// A block with room, or an empty one; give it back when it is not needed any more.
     [[nodiscard]] Bytes take_spare() { return std::move(spare_); }
     void give_spare(Bytes&& block);
@@ -58,6 +60,7 @@ private:
     boost::asio::io_context& io_;
     std::unique_ptr<std::byte[]> buffer_;
     Bytes spare_;
+    Bytes cork_;
     TimerWheel wheel_;
     std::unique_ptr<boost::asio::steady_timer>
         timer_;  ///< released in `shutdown`, before the services it needs

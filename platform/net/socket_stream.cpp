@@ -29,6 +29,15 @@ bool SocketStream::send(ByteView bytes) {
 bool SocketStream::send(SharedBytes bytes) {
     return core_->send(std::move(bytes));
 }
+bool SocketStream::send_in_place(ByteView bytes) {
+    return core_->send(bytes);
+}
+Bytes& SocketStream::cork() {
+    return core_->cork();
+}
+bool SocketStream::send_corked() {
+    return core_->send_corked();
+}
 std::size_t SocketStream::unsent_bytes() const {
     return core_->unsent_bytes();
 }

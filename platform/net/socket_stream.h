@@ -51,6 +51,9 @@ public:
     void start(StreamHandler& handler) override;
     bool send(ByteView bytes) override;
     bool send(SharedBytes bytes) override;
+    bool send_in_place(ByteView bytes) override;
+    [[nodiscard]] Bytes& cork() override;
+    bool send_corked() override;
     [[nodiscard]] std::size_t unsent_bytes() const override;
     void pause() override;
     void resume() override;

@@ -50,6 +50,17 @@ public:
     virtual bool send(ByteView bytes) = 0;
     /// As `send`, keeping a reference instead of copying where that is cheaper.
     virtual bool send(SharedBytes bytes) = 0;
+    /// As `send`, for bytes that lie somewhere valid during this call only, such as the receive
+    /// buffer: long ones are written from there at once, after all that was sent before, and only
+    /// what the kernel does not take is copied.
+    virtual bool send_in_place(ByteView bytes) = 0;
+    /// The block that leaves at the end of the event: an engine appends its answers to it, without
+    /// a copy, and then calls `send_corked` before anything else on this thread is sent. It may
+    /// hold earlier answers: append only. Valid until the next call into any stream.
+    [[nodiscard]] virtual Bytes& cork() = 0;
+    /// Takes what was appended to `cork()`; the answer is that of `send`. Nothing appended: no
+    /// harm.
+    virtual bool send_corked() = 0;
     [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
 
     /// Stops and resumes receiving; the kernel's buffers then hold the peer back.

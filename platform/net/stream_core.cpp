@@ -100,6 +100,12 @@ bool StreamCore::send(SharedBytes bytes) {
     return account();
 }
 
+bool StreamCore::send_corked() {
+    const bool more = send(ByteView(thread_.cork()));
+    thread_.cork().clear();
+    return more;
+}
+
 bool StreamCore::account() {
     if (!in_event_) {
         post();

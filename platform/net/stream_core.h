@@ -29,6 +29,8 @@ public:
     void start(StreamHandler& handler);
     bool send(ByteView bytes);
     bool send(SharedBytes bytes);
+    [[nodiscard]] Bytes& cork() { return thread_.cork(); }
+    bool send_corked();
     [[nodiscard]] std::size_t unsent_bytes() const;
     void pause() { paused_ = true; }
     void resume();
