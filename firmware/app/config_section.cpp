@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "firmware/base/text.h"
+#include "firmware/http/syntax.h"
 
 namespace holdfast::app {
 namespace {
@@ -54,6 +55,22 @@ std::optional<std::string> quantity_text(const toml::node& node) {
     return std::nullopt;
 }
 
+/// For one line of a terminal: control characters as TOML writes them.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '\n') {
+            out += "\\n";
+        } else if (http::is_control(c)) {
+            const std::array byte{static_cast<std::byte>(c)};
+            out += "\\u00" + to_hex(byte);
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
 std::string range_sentence(std::string_view value, std::string_view least, std::string_view most) {
     return std::string(value) + " is out of range; from " + std::string(least) + " to " +
            std::string(most) + " is possible";
@@ -64,9 +81,9 @@ std::string range_sentence(std::string_view value, std::string_view least, std::
 void Problems::add(std::uint32_t line, std::string_view key, std::string_view sentence) {
     std::string text = file_ + ":" + std::to_string(line) + ": ";
     if (!key.empty()) {
-        text.append(key).append(": ");
+        text.append(printable(key)).append(": ");
     }
-    list_.emplace_back(line, text.append(sentence));
+    list_.emplace_back(line, text.append(printable(sentence)));
 }
 
 std::string Problems::text() const {

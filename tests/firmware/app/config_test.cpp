@@ -328,13 +328,20 @@ TEST(Config, the_least_wait_is_not_above_the_default_of_the_longest) {
 }
 
 TEST(Config, syntax_errors_carry_their_line) {
-    for (const std::string bad :
-         {"x = \n", "x = \"open\n", "[open\n", "= 5\n", "x = 08\n", "\xFF\n", "x = [1, 2\n"}) {
+    for (const std::string bad : {"x = \n", "x = \"open\n", "[open\n", "= 5\n", "x = 08\n",
+                                  "\xFF\n", "x = [1, 2\n", "[&\n", "[é\n", "[\xEF\xBB\xBF\n"}) {
         const std::string problem = problems(kNode + bad);
         CHECK_TEXT(problem.starts_with("gw.toml:3: not TOML: ") ||
                        problem.starts_with("gw.toml:4: not TOML: "),
                    problem.c_str());
     }
+}
+
+TEST(Config, a_sentence_stays_on_its_line) {
+    expect_problem("[log]\nlevel = \"a\\nb\\u001b\"\n",
+                   "gw.toml:4: log.level: \"a\\nb\\u001b\" is unknown; there are \"trace\", "
+                   "\"debug\", \"info\", \"warning\", \"error\"");
+    expect_problem("x = i\n", "gw.toml:3: not TOML: expected 'inf', saw 'i\\n'");
 }
 
 TEST(Config, all_that_is_wrong_is_told_at_once_in_the_order_of_the_file) {
