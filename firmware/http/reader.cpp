@@ -306,6 +306,9 @@ Result<std::optional<Response>> ResponseReader::next(ByteView& bytes) {
             return std::nullopt;
         }
         Parts& parts = state_->intake.parts();
+        if (parts.status == 101 && parts.version < 11) {
+            return fail(ErrorCode::invalid, "HTTP/1.0 has no 101 Switching Protocols");
+        }
         Response response{.status = parts.status,
                           .headers = std::move(parts.headers),
                           .body = std::move(parts.body),

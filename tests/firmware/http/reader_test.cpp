@@ -316,6 +316,10 @@ TEST(ResponseReader, head_of_101_leaves_what_follows) {
     STRCMP_EQUAL("\x81\x01x", answer.left.c_str());
 }
 
+TEST(ResponseReader, http_1_0_has_no_101) {
+    CHECK_TRUE(answered("HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").failed);
+}
+
 TEST(ResponseReader, body_with_a_length_is_collected) {
     const Answer answer =
         answered("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nwrongHTTP");
