@@ -84,7 +84,8 @@ int error_of(Role role, const RawFrame& frame, FrameLimits limits = {}, bool rsv
 TEST_GROUP(FrameReader){};
 
 TEST(FrameReader, every_length_around_the_forms_arrives_in_both_roles) {
-    for (const std::size_t size : {0, 1, 2, 3, 4, 7, 8, 9, 31, 32, 33, 124, 125, 126, 127, 128}) {
+    for (const std::size_t size :
+         {0u, 1u, 2u, 3u, 4u, 7u, 8u, 9u, 31u, 32u, 33u, 124u, 125u, 126u, 127u, 128u}) {
         for (const Role role : {Role::client, Role::server}) {
             const RawFrame frame{.payload = std::string(size, 'x'), .masked = role == Role::server};
             const Read read = read_every_way(role, raw(frame));
@@ -96,7 +97,7 @@ TEST(FrameReader, every_length_around_the_forms_arrives_in_both_roles) {
 }
 
 TEST(FrameReader, lengths_around_the_64_bit_form_arrive) {
-    for (const std::size_t size : {65534, 65535, 65536, 65537, 200000}) {
+    for (const std::size_t size : {65534u, 65535u, 65536u, 65537u, 200000u}) {
         std::string payload(size, 'x');
         for (std::size_t i = 0; i < size; ++i) {
             payload[i] = static_cast<char>(i * 7);
