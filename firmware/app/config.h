@@ -60,6 +60,7 @@ struct Config {
         Duration message_timeout =
             std::chrono::minutes(5);  ///< from a message's first byte to its last
         websocket::DeflatePolicy deflate = {.enabled = true};
+        bool share_port = false;  ///< with other processes of this user (SO_REUSEPORT)
         /// max_message, of /v1/push; 1 KiB to 64 MiB, and an eighth of journal.max_size.
         std::uint64_t max_message_bytes = 1u << 20;
     };

@@ -194,6 +194,7 @@ void read_listen(Section& section, Config::Listen& listen, std::uint64_t journal
     section.duration("idle_timeout", listen.idle_timeout, 1s, 24h);
     section.duration("message_timeout", listen.message_timeout, 100ms, 24h);
     read_deflate(section, listen.deflate);
+    section.boolean("share_port", listen.share_port);
     const std::uint64_t share = journal_bytes / kWritesInJournal;
     listen.max_message_bytes = std::min(listen.max_message_bytes, share);
     section.size("max_message", listen.max_message_bytes, kKiB, std::min(64 * kMiB, share));

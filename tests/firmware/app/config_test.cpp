@@ -97,7 +97,7 @@ TEST(Config, every_key_is_read) {
             some + "\"\ntls_key = \"" + some + "\"\nclient_ca = \"" + some +
             "\"\nallowed_origins = [\"https://ops.example.com\", \"*\"]\nmax_connections = 5\n"
             "handshake_timeout = \"2 s\"\nidle_timeout = \"3 s\"\nmax_message = \"4 KiB\"\n"
-            "message_timeout = \"4 s\"\ndeflate = \"context-takeover\"\n"
+            "message_timeout = \"4 s\"\ndeflate = \"context-takeover\"\nshare_port = true\n"
             "[[sensor]]\ndriver = \"hwmon\"\ninterval = \"10 ms\"\non_change = true\n"
             "dead_band = 0.5\n[[sensor]]\ndriver = \"lines\"\npath = \"-\"\n"
             "[log]\nlevel = \"debug\"\n",
@@ -120,7 +120,7 @@ TEST(Config, every_key_is_read) {
     LONGS_EQUAL(2, config->listen->allowed_origins.size());
     CHECK(config->listen->max_connections == 5);
     CHECK(config->listen->handshake_timeout == 2s && config->listen->idle_timeout == 3s);
-    CHECK(config->listen->message_timeout == 4s);
+    CHECK(config->listen->message_timeout == 4s && config->listen->share_port);
     CHECK(config->listen->deflate.enabled && config->listen->deflate.context_takeover);
     CHECK(config->uplink->deflate.enabled && !config->uplink->deflate.context_takeover);
     CHECK(config->listen->max_message_bytes == 4u << 10u);
