@@ -168,7 +168,8 @@ void RawLine::finish() {
 std::string RawLine::exchange_head(std::string_view request, std::string& rest) {
     const Clock::time_point deadline = Clock::now() + std::chrono::seconds(20);
     while (true) {
-        if (const std::size_t end = rest.find("\r\n\r\n"); end != std::string::npos) {
+        const std::size_t end = rest.find("\r\n\r\n");
+        if (end != std::string::npos && (request.empty() || ended_)) {
             std::string head = rest.substr(0, end + 4);
             rest.erase(0, end + 4);
             return head;
