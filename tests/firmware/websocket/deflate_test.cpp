@@ -276,7 +276,7 @@ TEST(Deflate, bomb_allocates_no_more_than_the_limit) {
     constexpr std::size_t kZlibNeeds = std::size_t{64} << 10;
     PlainDeflater zlib(15, 9);
     std::string bomb;
-    for (int i = 0; i < 64; ++i) {
+    for (int i = 0; i < 8; ++i) {
         bomb += zlib.flushed(std::string(kLimit, '\0'), Z_SYNC_FLUSH);
     }
     const Bytes bytes = compressed(bomb, 2);
