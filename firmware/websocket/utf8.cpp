@@ -32,7 +32,9 @@ bool Utf8Validator::feed(ByteView bytes) {
         bytes = bytes.subspan(1);
     }
     const std::size_t unfinished = unfinished_at_end(bytes);
-    if (!utf8::best(bytes.data(), bytes.size() - unfinished)) {
+    const ByteView whole = bytes.first(bytes.size() - unfinished);
+    // One unfinished character before another: neither is whole, nor can become so.
+    if (unfinished_at_end(whole) != 0 || !utf8::best(whole.data(), whole.size())) {
         return false;
     }
     for (const std::byte byte : bytes.last(unfinished)) {
