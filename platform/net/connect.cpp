@@ -260,7 +260,13 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> connect(ConnectOptions options)
     if (!socket) {
         co_return std::unexpected(std::move(socket.error()).context("connecting to " + name));
     }
-    auto stream = std::make_unique<SocketStream>(std::move(**socket), options.stream, nullptr);
+    error_code error;
+    const tcp::endpoint peer = (*socket)->remote_endpoint(error);  // unspecified if it is gone
+    const int handle = (*socket)->release(error);
+    if (error) {
+        co_return std::unexpected(connect_error(error).context("connecting to " + name));
+    }
+    auto stream = std::make_unique<SocketStream>(io, handle, peer, options.stream, nullptr);
     if (options.tls) {
         Result<void> greeted = co_await greet(io, *stream, options);
         if (!greeted) {

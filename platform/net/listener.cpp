@@ -1,7 +1,9 @@
 #include "platform/net/listener.h"
 
+#include <cerrno>
 #include <charconv>
 #include <optional>
+#include <sys/socket.h>
 #include <unordered_map>
 #include <utility>
 
@@ -25,6 +27,9 @@ using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_typ
 /// When the process has no file descriptor or the kernel no memory left: how long until the next
 /// try.
 constexpr Duration kShortagePause = std::chrono::milliseconds(100);
+
+/// So many at once before the connections there are have their turn.
+constexpr int kAcceptsPerEvent = 64;
 
 Result<tcp::endpoint> parse(const std::string& text) {
     const auto colon = text.rfind(':');
@@ -53,13 +58,15 @@ Result<tcp::endpoint> parse(const std::string& text) {
 /// outlive the Listener.
 class Accepting final
     : public boost::intrusive_ref_counter<Accepting, boost::thread_unsafe_counter>,
+      StreamLease,
       Timeout {
 public:
     using Pointer = boost::intrusive_ptr<Accepting>;
 
     Accepting(asio::io_context& io, ListenOptions options, Listener::OnStream on_stream,
               Listener::OnFailed on_failed)
-        : thread_(NetworkThread::of(io)),
+        : io_(io),
+          thread_(NetworkThread::of(io)),
           acceptor_(io),
           options_(std::move(options)),
           on_stream_(std::move(on_stream)),
@@ -72,27 +79,23 @@ public:
     [[nodiscard]] std::size_t connections() const { return connections_; }
 
 private:
-    class Lease final : public StreamLease {
-    public:
-        explicit Lease(Pointer accepting) : accepting_(std::move(accepting)) {
-            ++accepting_->connections_;
-        }
-        ~Lease() override {
-            --accepting_->connections_;
-            accepting_->accept();
-        }
-        Lease(const Lease&) = delete;
-        Lease& operator=(const Lease&) = delete;
-
-    private:
-        Pointer accepting_;
-    };
-
+    void stream_ended() override {
+        const Pointer self(this, false);
+        --connections_;
+        accept();
+    }
+    [[nodiscard]] LeasePointer lease() {
+        intrusive_ptr_add_ref(this);  // until `stream_ended`
+        ++connections_;
+        return LeasePointer(this);
+    }
     void expired() override { accept(); }
-    void on_accepted(const error_code& error, Socket&& socket);
+    void accept_waiting();
+    [[nodiscard]] bool accept_one();
     void shake_hands(std::unique_ptr<SocketStream> stream);
     void on_shaken(std::uint64_t number, std::optional<Error> error);
 
+    asio::io_context& io_;
     NetworkThread& thread_;
     Acceptor acceptor_;
     ListenOptions options_;
@@ -126,6 +129,9 @@ Result<void> Accepting::open(const tcp::endpoint& endpoint) {
     if (!error) {
         acceptor_.listen(asio::socket_base::max_listen_connections, error);
     }
+    if (!error) {
+        acceptor_.native_non_blocking(true, error);
+    }
     if (error == asio::error::address_in_use) {
         return fail(ErrorCode::refused, options_.address +
                                             " is already in use: is another holdfast running? "
@@ -148,33 +154,51 @@ void Accepting::accept() {
         return;
     }
     accepting_ = true;
-    acceptor_.async_accept(acceptor_.get_executor(),
-                           [self = Pointer(this)](const error_code& error, Socket socket) {
-                               self->accepting_ = false;
-                               self->on_accepted(error, std::move(socket));
-                           });
+    acceptor_.async_wait(Acceptor::wait_read, [self = Pointer(this)](const error_code& error) {
+        self->accepting_ = false;
+        if (!error) {
+            self->accept_waiting();
+        }
+    });
 }
 
-void Accepting::on_accepted(const error_code& error, Socket&& socket) {
-    if (!acceptor_.is_open()) {
-        return;
+void Accepting::accept_waiting() {
+    for (int i = 0; i < kAcceptsPerEvent; ++i) {
+        if (!acceptor_.is_open() || connections_ >= options_.max_connections) {
+            return;
+        }
+        if (!accept_one()) {
+            break;
+        }
     }
-    if (error == asio::error::connection_aborted) {
+    if (!scheduled()) {
         accept();
-        return;
     }
-    if (error) {
-        thread_.schedule(*this, kShortagePause);
-        return;
+}
+
+/// False: none is waiting, or none can be had for now.
+bool Accepting::accept_one() {
+    tcp::endpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    const int socket =
+        ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket < 0) {
+        if (errno == ECONNABORTED || errno == EINTR) {
+            return true;
+        }
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            thread_.schedule(*this, kShortagePause);
+        }
+        return false;
     }
-    auto stream = std::make_unique<SocketStream>(std::move(socket), options_.stream,
-                                                 std::make_unique<Lease>(this));
+    peer.resize(size);
+    auto stream = std::make_unique<SocketStream>(io_, socket, peer, options_.stream, lease());
     if (options_.tls) {
         shake_hands(std::move(stream));
     } else {
         on_stream_(std::move(stream));
     }
-    accept();
+    return true;
 }
 
 void Accepting::shake_hands(std::unique_ptr<SocketStream> stream) {

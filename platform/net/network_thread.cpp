@@ -20,10 +20,12 @@ Instant boot_time() {
 NetworkThread::NetworkThread(boost::asio::execution_context& context)
     : service(context),
       io_(static_cast<boost::asio::io_context&>(context)),
+      poller_(io_),
       wheel_(boot_time()),
       timer_(std::make_unique<boost::asio::steady_timer>(io_)) {}
 
 void NetworkThread::shutdown() {
+    poller_.shutdown();
     timer_.reset();
 }
 

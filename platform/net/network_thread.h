@@ -8,6 +8,8 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
+#include "platform/net/out_queue.h"
+#include "platform/net/stream_poller.h"
 #include "platform/net/timer_wheel.h"
 
 namespace holdfast::net {
@@ -42,8 +44,13 @@ public:
     /// Headroom and receive buffer in one.
     [[nodiscard]] std::span<std::byte> buffer();
 
-    /// Where the answers of one event are gathered.
+    /// Where the answers of the stream whose event it is are gathered; empty between two events.
     [[nodiscard]] Bytes& cork() { return cork_; }
+    /// For what is gathered and used up before anything else happens.
+    [[nodiscard]] Bytes& scratch() { return scratch_; }
+    /// An empty queue's memory, or nothing.
+    [[nodiscard]] OutQueue& spare_queue() { return spare_queue_; }
+    [[nodiscard]] StreamPoller& poller() { return poller_; }
     /// A block with room, or an empty one; give it back when it is not needed any more.
     [[nodiscard]] Bytes take_spare() { return std::move(spare_); }
     void give_spare(Bytes&& block);
@@ -61,6 +68,9 @@ private:
     std::unique_ptr<std::byte[]> buffer_;
     Bytes spare_;
     Bytes cork_;
+    Bytes scratch_;
+    OutQueue spare_queue_;
+    StreamPoller poller_;
     TimerWheel wheel_;
     std::unique_ptr<boost::asio::steady_timer>
         timer_;  ///< released in `shutdown`, before the services it needs

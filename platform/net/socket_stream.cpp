@@ -7,9 +7,10 @@
 
 namespace holdfast::net {
 
-SocketStream::SocketStream(Socket&& socket, const StreamOptions& options,
-                           std::unique_ptr<StreamLease> lease)
-    : core_(new StreamCore(std::move(socket), options)), lease_(std::move(lease)) {}
+SocketStream::SocketStream(boost::asio::io_context& io, int socket, const Endpoint& peer,
+                           const StreamOptions& options, LeasePointer lease)
+    : core_(new StreamCore(NetworkThread::of(io), socket, peer, options)),
+      lease_(std::move(lease)) {}
 
 SocketStream::~SocketStream() {
     core_->abort();
@@ -30,7 +31,7 @@ bool SocketStream::send(SharedBytes bytes) {
     return core_->send(std::move(bytes));
 }
 bool SocketStream::send_in_place(ByteView bytes) {
-    return core_->send(bytes);
+    return core_->send_in_place(bytes);
 }
 Bytes& SocketStream::cork() {
     return core_->cork();

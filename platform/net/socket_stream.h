@@ -15,6 +15,7 @@
 
 namespace holdfast::net {
 
+using Endpoint = boost::asio::ip::tcp::endpoint;
 /// A socket whose executor is known, so that it carries no type-erased one.
 using Socket =
     boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
@@ -22,8 +23,15 @@ using Socket =
 /// Something that ends when a stream does: a listener's count of its connections.
 class StreamLease {
 public:
-    virtual ~StreamLease() = default;
+    virtual void stream_ended() = 0;
+
+protected:
+    ~StreamLease() = default;
 };
+struct EndLease {
+    void operator()(StreamLease* lease) const { lease->stream_ended(); }
+};
+using LeasePointer = std::unique_ptr<StreamLease, EndLease>;
 
 class StreamCore;
 
@@ -34,8 +42,9 @@ class SocketStream final : public Stream {
 public:
     using HandshakeDone = std::move_only_function<void(std::optional<Error>)>;
 
-    /// Takes a connected socket.
-    SocketStream(Socket&& socket, const StreamOptions& options, std::unique_ptr<StreamLease> lease);
+    /// Takes a connected socket, which Asio knows no more.
+    SocketStream(boost::asio::io_context& io, int socket, const Endpoint& peer,
+                 const StreamOptions& options, LeasePointer lease);
     /// As `abort`.
     ~SocketStream() override;
     SocketStream(const SocketStream&) = delete;
@@ -66,7 +75,7 @@ public:
 
 private:
     boost::intrusive_ptr<StreamCore> core_;
-    std::unique_ptr<StreamLease> lease_;
+    LeasePointer lease_;
 };
 
 /// "192.0.2.1:41234", "[2001:db8::1]:443".

@@ -3,12 +3,14 @@
 #include <array>
 #include <cerrno>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
-
-#include <boost/asio/post.hpp>
 
 #include "firmware/base/check.h"
 #include "platform/net/tls_session.h"
@@ -19,6 +21,13 @@ namespace {
 /// How often one event receives a full buffer or tells the owner to send on before other
 /// connections have their turn.
 constexpr int kRoundsPerEvent = 4;
+
+constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+/// From here on writing from where the bytes lie, at once, costs less than copying them to those
+/// that leave at the end of the event.
+constexpr std::size_t kInPlaceFromBytes = 8u << 10;
+/// A larger block of answers is not kept for the next event.
+constexpr std::size_t kCorkSizeBytes = 512u << 10;
 
 Error io_error(int number) {
     // The standard's own words ("Connection reset by peer"), begun small as a part of a sentence.
@@ -36,33 +45,66 @@ struct StreamCore::Handshake {
     Duration timeout;
 };
 
-StreamCore::StreamCore(Socket&& socket, const StreamOptions& options)
-    : socket_(std::move(socket)),
-      thread_(NetworkThread::of(socket_.get_executor().context())),
-      send_limit_bytes_(options.send_limit_bytes) {
-    boost::system::error_code ignored;
-    socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-    peer_ = socket_.remote_endpoint(ignored);  // an unspecified address if it is gone already
+struct StreamCore::Rare final : Timeout {
+    explicit Rare(StreamCore& stream) : core(stream) {}
+    void expired() override { core.on_deadline(); }
+
+    StreamCore& core;
+    std::unique_ptr<TlsSession> tls;
+    std::unique_ptr<Handshake> handshake;
+    std::unique_ptr<Error> end;    ///< why it ended before it was started
+    std::unique_ptr<Bytes> early;  ///< ciphertext that came together with the handshake's end
+};
+
+StreamCore::StreamCore(NetworkThread& thread, int socket, const Endpoint& peer,
+                       const StreamOptions& options)
+    : socket_(socket), thread_(thread), send_limit_bytes_(options.send_limit_bytes), peer_(peer) {
+    const int on = 1;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (const int error = thread_.poller().add(*this, socket_); error != 0) {
+        ::close(std::exchange(socket_, -1));
+        phase_ = Phase::ended;
+        rare().end = std::make_unique<Error>(io_error(error));
+    }
 }
 
-StreamCore::~StreamCore() = default;
+StreamCore::~StreamCore() {
+    if (phase_ != Phase::ended) {
+        close_socket(false);
+    }
+}
+
+TlsSession* StreamCore::tls() const {
+    return rare_ ? rare_->tls.get() : nullptr;
+}
+
+StreamCore::Rare& StreamCore::rare() {
+    if (!rare_) {
+        rare_ = std::make_unique<Rare>(*this);
+    }
+    return *rare_;
+}
 
 // What the owner asks for.
 
 void StreamCore::handshake(TlsContext& context, const std::string& host, std::uint16_t port,
                            Duration timeout, SocketStream::HandshakeDone done) {
-    HOLDFAST_CHECK(phase_ == Phase::idle && !tls_);
-    handshake_ = std::make_unique<Handshake>(std::move(done), timeout);
+    HOLDFAST_CHECK(!tls());
+    Rare& rare = this->rare();
+    rare.handshake = std::make_unique<Handshake>(std::move(done), timeout);
+    ask_turn();  // a client speaks first
+    if (phase_ == Phase::ended) {
+        return;  // it could not begin: the turn tells
+    }
     phase_ = Phase::handshaking;
     auto session =
         TlsSession::make(static_cast<WolfTlsContext&>(context), host, port, queue_, thread_);
     if (session) {
-        tls_ = std::move(*session);
-        thread_.schedule(*this, timeout);
+        rare.tls = std::move(*session);
+        thread_.schedule(rare, timeout);
     } else {
-        end_ = std::make_unique<Error>(std::move(session.error()));
+        rare.end = std::make_unique<Error>(std::move(session.error()));
     }
-    post();  // a client speaks first
 }
 
 void StreamCore::start(StreamHandler& handler) {
@@ -71,44 +113,75 @@ void StreamCore::start(StreamHandler& handler) {
     if (phase_ == Phase::idle) {
         phase_ = Phase::open;
     }
-    post();
+    ask_turn();
 }
 
 bool StreamCore::send(ByteView bytes) {
-    if (phase_ != Phase::idle && phase_ != Phase::open) {
+    if (!takes_output()) {
         return true;  // nothing is to be sent any more; on_closed tells or has told
     }
-    if (tls_) {
-        tls_->write(bytes);
+    if (TlsSession* const session = tls()) {
+        session->write(bytes);
+    } else if (gathers()) {
+        append(thread_.cork(), bytes);
     } else {
-        if (queue_.empty()) {
-            queue_.lend(thread_.take_spare());
-        }
         queue_.append(bytes);
     }
     return account();
 }
 
 bool StreamCore::send(SharedBytes bytes) {
-    if (tls_) {
-        return send(bytes ? ByteView(*bytes) : ByteView());  // encrypted for this peer alone
-    }
-    if (phase_ != Phase::idle && phase_ != Phase::open) {
+    if (!bytes || !takes_output()) {
         return true;
+    }
+    if (tls()) {
+        return send(ByteView(*bytes));  // encrypted for this peer alone
+    }
+    if (gathers() && bytes->size() >= kInPlaceFromBytes) {
+        queue_.append(ByteView(thread_.cork()));
+        thread_.cork().clear();
+    } else if (gathers()) {
+        return send(ByteView(*bytes));
     }
     queue_.append(std::move(bytes));
     return account();
 }
 
+bool StreamCore::send_in_place(ByteView bytes) {
+    if (bytes.size() < kInPlaceFromBytes || !takes_output() || !gathers()) {
+        return send(bytes);
+    }
+    if (write_error_ == 0) {
+        write_error_ = write_now(thread_.cork(), bytes);
+    }
+    return account();
+}
+
+Bytes& StreamCore::cork() {
+    if (!takes_output() || tls()) {
+        return thread_.scratch();
+    }
+    return gathers() ? thread_.cork() : queue_.block();
+}
+
 bool StreamCore::send_corked() {
-    const bool more = send(ByteView(thread_.cork()));
-    thread_.cork().clear();
-    return more;
+    Bytes& scratch = thread_.scratch();
+    if (!takes_output()) {
+        scratch.clear();
+        return true;
+    }
+    if (TlsSession* const session = tls()) {
+        session->write(scratch);
+        scratch.clear();
+    } else if (!gathers()) {
+        queue_.note_growth();
+    }
+    return account();
 }
 
 bool StreamCore::account() {
     if (!in_event_) {
-        post();
+        ask_turn();
     }
     const std::size_t unsent = unsent_bytes();
     if (unsent <= send_limit_bytes_) {
@@ -120,13 +193,15 @@ bool StreamCore::account() {
 }
 
 std::size_t StreamCore::unsent_bytes() const {
-    return queue_.size() + (tls_ ? tls_->unsealed_bytes() : 0);
+    const TlsSession* const session = tls();
+    return queue_.size() + (session ? session->unsealed_bytes() : 0) +
+           (gathers() ? thread_.cork().size() : 0);
 }
 
 void StreamCore::resume() {
     paused_ = false;
-    if (phase_ == Phase::open) {
-        post();
+    if (phase_ == Phase::open && (!in_event_ || (rare_ && rare_->early))) {
+        ask_turn();
     }
 }
 
@@ -139,12 +214,15 @@ void StreamCore::shutdown(Duration linger) {
         return;
     }
     phase_ = Phase::draining;
-    early_.reset();
-    if (tls_) {
-        tls_->close();
+    Rare& rare = this->rare();
+    rare.early.reset();
+    if (rare.tls) {
+        rare.tls->close();
     }
-    thread_.schedule(*this, linger);
-    post();
+    thread_.schedule(rare, linger);
+    if (!in_event_) {
+        ask_turn();
+    }
 }
 
 void StreamCore::abort() {
@@ -153,13 +231,16 @@ void StreamCore::abort() {
         return;
     }
     int in_kernel = 0;
-    ::ioctl(socket_.native_handle(), SIOCOUTQ, &in_kernel);
+    ::ioctl(socket_, SIOCOUTQ, &in_kernel);
     close_socket(unsent_bytes() > 0 || in_kernel > 0);
-    handshake_.reset();
+    if (rare_) {
+        rare_->handshake.reset();
+    }
 }
 
 std::string StreamCore::peer_certificate_name() const {
-    return tls_ ? tls_->peer_name() : "";
+    const TlsSession* const session = tls();
+    return session ? session->peer_name() : "";
 }
 
 // Events.
@@ -169,7 +250,7 @@ bool StreamCore::wants_input() const {
         case Phase::handshaking:
             return true;
         case Phase::open:
-            return !paused_ && !early_;
+            return !paused_ && !(rare_ && rare_->early);
         case Phase::draining:
             return !fin_received_;
         case Phase::idle:
@@ -179,41 +260,55 @@ bool StreamCore::wants_input() const {
     return false;
 }
 
-void StreamCore::on_readable() {
-    reading_ = false;
+void StreamCore::on_events(std::uint32_t events) {
+    if ((events & EPOLLOUT) != 0) {
+        blocked_ = false;
+    }
+    readable_ = readable_ || (events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0;
+    hung_up_ = hung_up_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    const boost::intrusive_ptr<StreamCore> self(this);
     in_event_ = true;
-    receive();
+    if (readable_ && wants_input()) {
+        receive();
+    }
     settle();
 }
 
-void StreamCore::on_writable() {
-    blocked_ = false;
+void StreamCore::on_turn() {
+    listed_ = false;
+    in_event_ = true;
+    take_turn();
+    if (readable_ && wants_input()) {
+        receive();
+    }
     settle();
 }
 
-void StreamCore::on_posted() {
-    posted_ = false;
-    in_event_ = true;
-    if (phase_ == Phase::ended || (phase_ == Phase::handshaking && !tls_)) {
-        if (end_ && (handler_ != nullptr || handshake_)) {
-            phase_ = Phase::idle;  // it has ended, but nobody was told
-            finish(std::move(*std::exchange(end_, nullptr)));
-        }
+/// What only a turn does: begins or ends a handshake, tells of an end.
+void StreamCore::take_turn() {
+    if (!rare_) {
         return;
     }
-    if (phase_ == Phase::handshaking) {
+    if (phase_ == Phase::ended || (phase_ == Phase::handshaking && !rare_->tls)) {
+        if (rare_->end && (handler_ != nullptr || rare_->handshake)) {
+            const bool open = std::exchange(phase_, Phase::ended) != Phase::ended;
+            if (open) {
+                close_socket(false);
+            }
+            tell_end(std::move(*std::exchange(rare_->end, nullptr)));
+        }
+    } else if (phase_ == Phase::handshaking) {
         continue_handshake({});
-    } else if (phase_ == Phase::open && !paused_ && early_) {
-        const std::unique_ptr<Bytes> early = std::move(early_);
+    } else if (phase_ == Phase::open && !paused_ && rare_->early) {
+        const std::unique_ptr<Bytes> early = std::move(rare_->early);
         open_sealed(*early);
     }
-    settle();
 }
 
-void StreamCore::expired() {
+void StreamCore::on_deadline() {
     const boost::intrusive_ptr<StreamCore> self(this);
     if (phase_ == Phase::handshaking) {
-        const auto seconds = std::chrono::duration<double>(handshake_->timeout).count();
+        const auto seconds = std::chrono::duration<double>(rare_->handshake->timeout).count();
         std::string text = std::to_string(seconds);
         text.resize(text.find('.') + 2);
         finish({ErrorCode::timeout, "TLS handshake not done within " + text + " s"});
@@ -226,11 +321,10 @@ void StreamCore::expired() {
 }
 
 void StreamCore::settle() {
-    in_event_ = true;
     flush();
     in_event_ = false;
-    if (wants_input() && !reading_) {
-        wait_readable();
+    if (readable_ && wants_input()) {
+        ask_turn();  // others have theirs first
     }
 }
 
@@ -239,25 +333,29 @@ void StreamCore::settle() {
 void StreamCore::receive() {
     const std::span<std::byte> area = thread_.buffer().subspan(NetworkThread::kHeadroomBytes);
     for (int round = 0; round < kRoundsPerEvent && wants_input(); ++round) {
-        const ssize_t got = ::recv(socket_.native_handle(), area.data(), area.size(), MSG_DONTWAIT);
+        const ssize_t got = ::recv(socket_, area.data(), area.size(), MSG_DONTWAIT);
         if (got > 0) {
             const auto size = static_cast<std::size_t>(got);
             bytes_received_ += size;
             deliver(area.first(size));
-            if (size < area.size()) {
+            if (size < area.size() && !hung_up_) {
+                readable_ = false;  // drained: what comes now will be told
                 return;
             }
         } else if (got == 0) {
+            readable_ = false;
             if (write_error_ != 0) {
                 return;  // the reset was told to the write already, and looks like an end now
             }
             peer_ended(
-                tls_ ? "the peer ended the line without TLS close_notify: it may have been cut"
-                     : "the peer closed the line");
+                tls() ? "the peer ended the line without TLS close_notify: it may have been cut"
+                      : "the peer closed the line");
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            readable_ = false;
             return;
         } else if (errno != EINTR) {
+            readable_ = false;
             finish(io_error(errno));
             return;
         }
@@ -267,7 +365,7 @@ void StreamCore::receive() {
 void StreamCore::deliver(std::span<std::byte> bytes) {
     if (phase_ == Phase::handshaking) {
         continue_handshake(bytes);
-    } else if (tls_) {
+    } else if (tls()) {
         open_sealed(bytes);
     } else {
         hand_over(bytes);
@@ -276,13 +374,13 @@ void StreamCore::deliver(std::span<std::byte> bytes) {
 
 void StreamCore::open_sealed(std::span<std::byte> bytes) {
     std::byte* const plain = thread_.buffer().data();
-    TlsSession::Decrypted decrypted = tls_->decrypt(bytes, plain);
+    TlsSession::Decrypted decrypted = tls()->decrypt(bytes, plain);
     if (decrypted.size_bytes > 0) {
         hand_over({plain, decrypted.size_bytes});
     }
     if (decrypted.error) {
         static_cast<void>(
-            write_queued());  // the alert that tells the peer, if the line still takes it
+            write_waiting());  // the alert that tells the peer, if the line still takes it
         finish(std::move(*decrypted.error));
     } else if (decrypted.ended) {
         peer_ended("the peer closed the line");
@@ -297,9 +395,9 @@ void StreamCore::hand_over(std::span<std::byte> bytes) {
 
 void StreamCore::continue_handshake(std::span<std::byte> bytes) {
     ByteView input = bytes;
-    Result<bool> done = tls_->handshake(input);
+    Result<bool> done = tls()->handshake(input);
     if (!done) {
-        static_cast<void>(write_queued());  // the alert that tells the peer
+        static_cast<void>(write_waiting());  // the alert that tells the peer
         finish(std::move(done.error()));
         return;
     }
@@ -307,11 +405,11 @@ void StreamCore::continue_handshake(std::span<std::byte> bytes) {
         return;
     }
     if (!input.empty()) {
-        early_ = std::make_unique<Bytes>(input.begin(), input.end());
+        rare_->early = std::make_unique<Bytes>(input.begin(), input.end());
     }
-    NetworkThread::cancel(*this);
+    NetworkThread::cancel(*rare_);
     phase_ = Phase::idle;
-    const std::unique_ptr<Handshake> handshake = std::move(handshake_);
+    const std::unique_ptr<Handshake> handshake = std::move(rare_->handshake);
     handshake->done(std::nullopt);
 }
 
@@ -323,11 +421,11 @@ void StreamCore::peer_ended(std::string message) {
     if (phase_ == Phase::ended) {
         return;
     }
-    if (tls_ && phase_ != Phase::draining) {
-        tls_->close();
+    if (tls() && phase_ != Phase::draining) {
+        tls()->close();
     }
     if (!blocked_) {
-        static_cast<void>(write_queued());  // what the last bytes were answered with
+        static_cast<void>(write_waiting());  // what the last bytes were answered with
     }
     if (phase_ == Phase::draining && !queue_.empty()) {
         fin_received_ = true;  // half closed: it may well be waiting for the rest
@@ -339,42 +437,78 @@ void StreamCore::peer_ended(std::string message) {
 // Sending.
 
 /// Writes until all is sent or the kernel takes no more. Returns the error's number, or 0.
+int StreamCore::write_waiting() {
+    if (gathers() && !thread_.cork().empty()) {
+        return write_now(thread_.cork(), {});
+    }
+    return write_queued();
+}
+
+/// Writes the two, of which the former is the cork; what the kernel does not take is queued, and
+/// the cork is empty then.
+int StreamCore::write_now(ByteView first, ByteView second) {
+    std::array<iovec, 2> parts{iovec{const_cast<std::byte*>(first.data()), first.size()},
+                               iovec{const_cast<std::byte*>(second.data()), second.size()}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    ssize_t sent = 0;
+    do {
+        sent = second.empty() ? ::send(socket_, first.data(), first.size(), kSendFlags)
+                              : ::sendmsg(socket_, &message, kSendFlags);
+    } while (sent < 0 && errno == EINTR);
+    const int error = sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? errno : 0;
+    const std::size_t taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    bytes_sent_ += taken;
+    if (error == 0 && taken < first.size() + second.size()) {
+        queue_.append(first.subspan(std::min(taken, first.size())));
+        queue_.append(second.subspan(taken > first.size() ? taken - first.size() : 0));
+    }
+    Bytes& cork = thread_.cork();
+    cork.clear();
+    if (cork.capacity() > kCorkSizeBytes) {
+        cork = {};
+    }
+    return error != 0 || queue_.empty() ? error : write_queued();
+}
+
 int StreamCore::write_queued() {
     while (!queue_.empty()) {
         std::array<iovec, 64> parts;
         msghdr message{};
         message.msg_iov = parts.data();
         message.msg_iovlen = queue_.gather(parts);
-        const ssize_t sent =
-            ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = ::sendmsg(socket_, &message, kSendFlags);
         if (sent >= 0) {
             bytes_sent_ += static_cast<std::size_t>(sent);
             queue_.consume(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            wait_writable();
+            blocked_ = true;
             return 0;
         } else if (errno != EINTR) {
             return errno;
         }
     }
-    thread_.give_spare(queue_.take_back());
+    queue_.give_back(thread_.spare_queue());
     return 0;
 }
 
 void StreamCore::flush() {
     for (int round = 0; round < kRoundsPerEvent && phase_ != Phase::ended; ++round) {
-        if (tls_ && phase_ != Phase::handshaking) {
-            tls_->seal();
-        }
-        if (tls_ && tls_->broken()) {
-            finish({ErrorCode::io, "TLS could not encrypt"});
-            return;
-        }
-        if (!blocked_ && !queue_.empty()) {
-            if (const int error = write_queued(); error != 0) {
-                line_broke(error);
+        if (TlsSession* const session = tls(); session && phase_ != Phase::handshaking) {
+            queue_.borrow(thread_.spare_queue());
+            session->seal();
+            if (session->broken()) {
+                finish({ErrorCode::io, "TLS could not encrypt"});
                 return;
             }
+        }
+        if (write_error_ == 0 && !blocked_) {
+            write_error_ = write_waiting();
+        }
+        if (write_error_ != 0) {
+            line_broke(write_error_);
+            return;
         }
         if (!full_ || unsent_bytes() > resume_at_bytes_) {
             break;
@@ -387,10 +521,12 @@ void StreamCore::flush() {
     if (phase_ == Phase::ended) {
         return;
     }
-    if (phase_ == Phase::draining && queue_.empty()) {
+    if (phase_ == Phase::draining && unsent_bytes() == 0) {
         end_output();
     } else if (!blocked_ && unsent_bytes() > 0) {
-        post();  // others have their turn first
+        queue_.append(ByteView(thread_.cork()));
+        thread_.cork().clear();
+        ask_turn();  // others have theirs first
     }
 }
 
@@ -408,40 +544,16 @@ void StreamCore::end_output() {
         finish({ErrorCode::closed, "shut down"});
     } else if (!fin_sent_) {
         fin_sent_ = true;
-        ::shutdown(socket_.native_handle(), SHUT_WR);
+        ::shutdown(socket_, SHUT_WR);
     }
 }
 
-// Waits and ends.
+// Turns and ends.
 
-void StreamCore::wait_readable() {
-    reading_ = true;
-    socket_.async_wait(Socket::wait_read, [self = boost::intrusive_ptr<StreamCore>(this)](
-                                              const boost::system::error_code&) {
-        if (self->phase_ != Phase::ended) {
-            self->on_readable();
-        }
-    });
-}
-
-void StreamCore::wait_writable() {
-    if (blocked_) {
-        return;
-    }
-    blocked_ = true;
-    socket_.async_wait(Socket::wait_write, [self = boost::intrusive_ptr<StreamCore>(this)](
-                                               const boost::system::error_code&) {
-        if (self->phase_ != Phase::ended) {
-            self->on_writable();
-        }
-    });
-}
-
-void StreamCore::post() {
-    if (!posted_) {
-        posted_ = true;
-        boost::asio::post(socket_.get_executor(),
-                          [self = boost::intrusive_ptr<StreamCore>(this)] { self->on_posted(); });
+void StreamCore::ask_turn() {
+    if (!listed_) {
+        listed_ = true;
+        thread_.poller().give_turn(*this);
     }
 }
 
@@ -450,27 +562,36 @@ void StreamCore::finish(Error error) {
         return;
     }
     close_socket(phase_ == Phase::draining && unsent_bytes() > 0);
-    if (handshake_) {
-        const std::unique_ptr<Handshake> handshake = std::move(handshake_);
+    tell_end(std::move(error));
+}
+
+void StreamCore::tell_end(Error error) {
+    if (rare_ && rare_->handshake) {
+        const std::unique_ptr<Handshake> handshake = std::move(rare_->handshake);
         handshake->done(std::move(error));
     } else if (handler_ != nullptr) {
         std::exchange(handler_, nullptr)->on_closed(error);
     } else {
-        end_ = std::make_unique<Error>(std::move(error));
+        rare().end = std::make_unique<Error>(std::move(error));
     }
 }
 
 void StreamCore::close_socket(bool reset) {
+    if (gathers()) {
+        thread_.cork().clear();
+    }
     phase_ = Phase::ended;
-    NetworkThread::cancel(*this);
     if (reset) {
         const linger at_once{.l_onoff = 1, .l_linger = 0};
-        ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-    early_.reset();
+    thread_.poller().remove(*this);
+    ::close(std::exchange(socket_, -1));
     queue_.clear();
+    if (rare_) {
+        NetworkThread::cancel(*rare_);
+        rare_->early.reset();
+    }
 }
 
 }  // namespace holdfast::net

@@ -14,22 +14,26 @@ namespace holdfast::net {
 
 class TlsSession;
 
-/// The connection behind a SocketStream. Every event (the socket may be read, may be written, a
-/// deadline, a posted flush) enters by one of the on_… functions below, which hold a reference;
-/// only from there the owner is called.
+/// The connection behind a SocketStream. Every event (of the socket, a deadline, a turn that was
+/// asked for) enters by one of the on_… functions below, which hold a reference; only from there
+/// the owner is called. What an idle plain line does not need is in `Rare`.
 class StreamCore final
-    : public boost::intrusive_ref_counter<StreamCore, boost::thread_unsafe_counter>,
-      Timeout {
+    : public boost::intrusive_ref_counter<StreamCore, boost::thread_unsafe_counter> {
 public:
-    StreamCore(Socket&& socket, const StreamOptions& options);
+    /// Takes a connected socket.
+    StreamCore(NetworkThread& thread, int socket, const Endpoint& peer,
+               const StreamOptions& options);
     ~StreamCore();
+    StreamCore(const StreamCore&) = delete;
+    StreamCore& operator=(const StreamCore&) = delete;
 
     void handshake(TlsContext& context, const std::string& host, std::uint16_t port,
                    Duration timeout, SocketStream::HandshakeDone done);
     void start(StreamHandler& handler);
     bool send(ByteView bytes);
     bool send(SharedBytes bytes);
-    [[nodiscard]] Bytes& cork() { return thread_.cork(); }
+    bool send_in_place(ByteView bytes);
+    [[nodiscard]] Bytes& cork();
     bool send_corked();
     [[nodiscard]] std::size_t unsent_bytes() const;
     void pause() { paused_ = true; }
@@ -42,6 +46,9 @@ public:
     [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
     [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
 
+    void on_events(std::uint32_t events);
+    void on_turn();
+
 private:
     /// handshaking → idle → open → draining → ended; a plain stream begins at idle, and any state
     /// may end.
@@ -53,11 +60,10 @@ private:
         ended,
     };
     struct Handshake;
+    struct Rare;
 
-    void on_readable();
-    void on_writable();
-    void on_posted();
-    void expired() override;
+    void on_deadline();
+    void take_turn();
 
     void receive();
     void deliver(std::span<std::byte> bytes);
@@ -68,40 +74,45 @@ private:
 
     void settle();
     void flush();
+    [[nodiscard]] int write_waiting();
     [[nodiscard]] int write_queued();
+    [[nodiscard]] int write_now(ByteView first, ByteView second);
     bool account();
     void line_broke(int error_number);
     void end_output();
-    void wait_readable();
-    void wait_writable();
-    void post();
+    void ask_turn();
     void finish(Error error);
+    void tell_end(Error error);
     void close_socket(bool reset);
     [[nodiscard]] bool wants_input() const;
+    [[nodiscard]] bool takes_output() const {
+        return phase_ == Phase::idle || phase_ == Phase::open;
+    }
+    [[nodiscard]] bool gathers() const { return in_event_ && queue_.empty() && !tls(); }
+    [[nodiscard]] TlsSession* tls() const;
+    Rare& rare();
 
-    Socket socket_;
+    int socket_;
     NetworkThread& thread_;
     StreamHandler* handler_ = nullptr;
-    std::unique_ptr<TlsSession> tls_;
-    std::unique_ptr<Handshake> handshake_;
-    std::unique_ptr<Error> end_;    ///< why it ended before it was started
-    std::unique_ptr<Bytes> early_;  ///< ciphertext that came together with the end of the handshake
+    std::unique_ptr<Rare> rare_;
     OutQueue queue_;
-    boost::asio::ip::tcp::endpoint peer_;
     std::uint64_t bytes_received_ = 0;
     std::uint64_t bytes_sent_ = 0;
     std::size_t send_limit_bytes_;
     std::size_t resume_at_bytes_ = 0;  ///< when `full_`: on_writable is due at so many unsent bytes
+    Endpoint peer_;
     int write_error_ = 0;
     Phase phase_ = Phase::idle;
-    bool paused_ = false;
-    bool full_ = false;
-    bool reading_ = false;   ///< a wait for readable is pending
-    bool blocked_ = false;   ///< a wait for writable is pending
-    bool posted_ = false;    ///< on_posted will be called
-    bool in_event_ = false;  ///< `settle` follows, nothing need be posted
-    bool fin_sent_ = false;
-    bool fin_received_ = false;
+    bool paused_ : 1 = false;
+    bool full_ : 1 = false;
+    bool readable_ : 1 = false;  ///< the socket may have bytes that no further event will tell of
+    bool hung_up_ : 1 = false;   ///< the peer's end is among them
+    bool blocked_ : 1 = false;   ///< the kernel takes no more until an event says so
+    bool listed_ : 1 = false;    ///< on_turn will be called
+    bool in_event_ : 1 = false;  ///< `settle` follows, no turn need be asked for
+    bool fin_sent_ : 1 = false;
+    bool fin_received_ : 1 = false;
 };
 
 }  // namespace holdfast::net
