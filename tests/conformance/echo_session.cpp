@@ -5,6 +5,12 @@
 #include "firmware/websocket/handshake.h"
 
 namespace holdfast::conformance {
+namespace {
+
+/// From here on it costs less to write a payload by itself than to copy it behind the others.
+constexpr std::size_t kInPlaceBytes = 8u << 10;
+
+}  // namespace
 
 EchoServer::~EchoServer() {
     sessions.clear_and_dispose([](EchoSession* session) { delete session; });
@@ -58,6 +64,7 @@ void EchoSession::upgrade(const http::Request& request) {
         return;
     }
     net::NetworkThread::cancel(*this);
+    deflates_ = answer.deflate.has_value();
     protocol_.emplace<websocket::Connection>(
         websocket::Role::server, server_.limits, nullptr,
         answer.deflate ? std::make_unique<websocket::Deflate>(server_.contexts, *answer.deflate)
@@ -77,7 +84,7 @@ void EchoSession::refuse(int status, const std::string& why) {
 void EchoSession::echo(std::span<std::byte> bytes) {
     using Kind = websocket::Event::Kind;
     auto& connection = std::get<websocket::Connection>(protocol_);
-    while (const std::optional<websocket::Event> event = connection.next(bytes, server_.out)) {
+    while (const auto event = connection.next(bytes, stream_->cork())) {
         if (event->kind == Kind::text || event->kind == Kind::binary) {
             finished_one_ = true;
             send_back(*event, connection);
@@ -95,20 +102,28 @@ void EchoSession::echo(std::span<std::byte> bytes) {
 }
 
 void EchoSession::send_back(const websocket::Event& event, websocket::Connection& connection) {
-    if (event.kind == websocket::Event::Kind::text) {
-        connection.send_text(as_text(event.payload), server_.out);
+    const bool is_text = event.kind == websocket::Event::Kind::text;
+    if (!deflates_ && event.payload.size() >= kInPlaceBytes) {
+        const auto opcode = is_text ? websocket::Opcode::text : websocket::Opcode::binary;
+        if (connection.begin_message(opcode, event.payload.size(), stream_->cork())) {
+            stream_->send_corked();
+            hold_back_unless(stream_->send_in_place(event.payload));
+        }
+    } else if (is_text) {
+        connection.send_text(as_text(event.payload), stream_->cork());
     } else {
-        connection.send_binary(event.payload, server_.out);
+        connection.send_binary(event.payload, stream_->cork());
     }
 }
 
-/// A peer that does not take its answers is not heard until it does.
 void EchoSession::flush() {
-    if (!server_.out.empty()) {
-        if (!stream_->send(server_.out)) {
-            stream_->pause();
-        }
-        server_.out.clear();
+    hold_back_unless(stream_->send_corked());
+}
+
+/// A peer that does not take its answers is not heard until it does.
+void EchoSession::hold_back_unless(bool taken) {
+    if (!taken) {
+        stream_->pause();
     }
 }
 
@@ -138,7 +153,7 @@ void EchoSession::expired() {
             return;
         }
         connection->close(websocket::CloseCode::policy_violation,
-                          "the message was not finished in time", server_.out);
+                          "the message was not finished in time", stream_->cork());
         flush();
         end();
     } else {

@@ -38,12 +38,14 @@ private:
     void echo(std::span<std::byte> bytes);
     void send_back(const websocket::Event& event, websocket::Connection& connection);
     void flush();
+    void hold_back_unless(bool taken);
     void end();
 
     EchoServer& server_;
     std::unique_ptr<net::Stream> stream_;
     /// The reader until the upgrade.
     std::variant<http::RequestReader, websocket::Connection> protocol_;
+    bool deflates_ = false;
     bool ending_ = false;
     bool finished_one_ = false;  ///< since the deadline was set
 };
@@ -67,7 +69,6 @@ struct EchoServer {
     Duration message_timeout = std::chrono::seconds(60);
     /// How long the peer is given to end its side after the close frames.
     Duration farewell = std::chrono::seconds(1);
-    Bytes out;  ///< where answers are gathered; empty between two events
     boost::intrusive::list<EchoSession, boost::intrusive::constant_time_size<false>> sessions;
 };
 

@@ -127,6 +127,9 @@ int run_server(const std::string& mode_name, const std::vector<std::string>& com
         return 1;
     }
     const auto port = static_cast<std::uint16_t>(std::atoi(ready.c_str() + colon + 1));
+    // A TLS handshake takes long, and the cases of text are many: some of them must do.
+    constexpr std::size_t kEvery = 20;
+    std::size_t number = 0;
     Tally tally;
     for (const Case& one : all_cases()) {
         const bool plain = one.mode == Mode::plain;
@@ -135,7 +138,8 @@ int run_server(const std::string& mode_name, const std::vector<std::string>& com
                          (plain ? mode == Mode::plain ||
                                       (mode == Mode::deflate && !one.name.starts_with("reserved."))
                                 : one.mode == mode);
-        if (due) {
+        const bool left_out = tls && one.name.starts_with("text.") && ++number % kEvery != 0;
+        if (due && !left_out) {
             const std::string offer = mode == Mode::plain ? ""
                                       : plain             ? "permessage-deflate"
                                                           : one.offer;

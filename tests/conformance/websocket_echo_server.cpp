@@ -25,6 +25,7 @@ struct Options {
     std::string frame_timeout = "60 s";
     bool deflate = false;
     bool deflate_takeover = false;
+    bool share_port = false;
 };
 
 int failed(const Error& error) {
@@ -47,6 +48,7 @@ Result<net::ListenOptions> listen_options(const Options& options) {
     net::ListenOptions listen;
     listen.address = options.address;
     listen.max_connections = connection_limit();
+    listen.share_port = options.share_port;
     listen.stream.send_limit_bytes = 1u << 20;
     if (!options.tls_cert.empty()) {
         auto context = net::TlsContext::server({options.tls_cert, options.tls_key, {}});
@@ -114,6 +116,8 @@ int main(int argc, char** argv) {
     line.add_flag("--deflate", options.deflate, "agree to permessage-deflate");
     line.add_flag("--deflate-takeover", options.deflate_takeover,
                   "as --deflate, with contexts that outlive a message");
+    line.add_flag("--share-port", options.share_port,
+                  "several of these processes listen on one address");
     CLI::Option* cert = line.add_option("--tls-cert", options.tls_cert, "PEM chain: speak TLS");
     CLI::Option* key = line.add_option("--tls-key", options.tls_key, "its key")->needs(cert);
     cert->needs(key);
