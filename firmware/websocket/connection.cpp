@@ -12,16 +12,6 @@ namespace {
 constexpr std::size_t kMaxControlPayload = 125;
 constexpr std::size_t kMaxCloseReason = kMaxControlPayload - 2;
 
-constexpr ProtocolError kTooBig{CloseCode::message_too_big, "message too big"};
-
-/// What a message may have on the wire. The limit holds for the inflated message; what cannot be
-/// compressed may become larger by being deflated.
-std::uint64_t wire_limit(const Limits& limits, bool deflate) {
-    const std::uint64_t limit = limits.message_size_bytes;
-    const std::uint64_t more = limit / 8 + 64;
-    return !deflate ? limit : limit > UINT64_MAX - more ? UINT64_MAX : limit + more;
-}
-
 bool is_utf8(ByteView bytes) {
     Utf8Validator validator;
     return validator.feed(bytes) && validator.complete();
@@ -63,7 +53,7 @@ struct Connection::Message {
 
 Connection::Connection(Role role, const Limits& limits, Entropy* entropy,
                        std::unique_ptr<Deflate> deflate)
-    : reader_(role, {wire_limit(limits, deflate != nullptr)}, deflate != nullptr),
+    : reader_(role, {limits.message_size_bytes}, deflate != nullptr),
       message_limit_(limits.message_size_bytes),
       entropy_(entropy),
       deflate_(std::move(deflate)),
@@ -163,9 +153,6 @@ Event Connection::on_whole_message(const Frame& frame, Bytes& out) {
         const auto inflated = deflate_->inflate(frame.payload, text, inflated_limit());
         return inflated ? Event{.kind = kind, .payload = *inflated} : fail(inflated.error(), out);
     }
-    if (frame.payload.size() > message_limit_) {
-        return fail(kTooBig, out);
-    }
     if (text && !frame.ascii && !is_utf8(frame.payload)) {
         return fail({CloseCode::invalid_payload, "text is not UTF-8"}, out);
     }
@@ -187,10 +174,6 @@ std::optional<ProtocolError> Connection::gather(const Frame& frame) {
     Message& message = *message_;
     const bool ends = frame.last && frame.head.fin;
     Utf8Validator* const text = message.opcode == Opcode::text ? &message.utf8 : nullptr;
-    if (!message.deflated && frame.first &&
-        message.received_bytes + frame.head.payload_size_bytes > message_limit_) {
-        return kTooBig;
-    }
     message.received_bytes += frame.payload.size();
     if (message.deflated) {
         const auto inflated =
@@ -205,8 +188,9 @@ std::optional<ProtocolError> Connection::gather(const Frame& frame) {
         }
     }
     if (frame.last) {
-        const std::uint64_t limit = wire_limit({message_limit_}, deflate_ != nullptr);
-        reader_.limit_payload(ends ? limit : limit - message.received_bytes);
+        const std::uint64_t most =
+            message.deflated ? most_deflated_bytes(message_limit_) : message_limit_;
+        reader_.limit_payload(ends ? message_limit_ : most - message.received_bytes);
     }
     message.delivered = ends;
     return std::nullopt;

@@ -62,6 +62,13 @@ struct FrameHead {
     std::uint64_t payload_size_bytes = 0;
 };
 
+/// What a compressed message may have on the wire, when it may have `size_bytes` inflated: what
+/// cannot be compressed becomes larger by being deflated.
+[[nodiscard]] constexpr std::uint64_t most_deflated_bytes(std::uint64_t size_bytes) {
+    const std::uint64_t more = size_bytes / 8 + 64;
+    return size_bytes > UINT64_MAX - more ? UINT64_MAX : size_bytes + more;
+}
+
 /// A piece of a frame: its payload unmasked in place, and viewed. Control frames always come whole.
 struct Frame {
     FrameHead head;

@@ -148,7 +148,8 @@ std::optional<ProtocolError> FrameReader::check_length() const {
         (length_size == 8 && (length <= 0xffff || length >> 63u != 0))) {
         return broken("bad length");
     }
-    if (!is_control(head().opcode) && length > payload_limit_) {
+    const std::uint64_t limit = head().rsv1 ? most_deflated_bytes(payload_limit_) : payload_limit_;
+    if (!is_control(head().opcode) && length > limit) {
         return ProtocolError{CloseCode::message_too_big, "message too big"};
     }
     return std::nullopt;

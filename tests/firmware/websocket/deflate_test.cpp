@@ -255,6 +255,8 @@ TEST(Deflate, limit_holds_for_the_inflated_message) {
 
 TEST(Deflate, limit_holds_for_plain_messages_too) {
     const Limits ten{.message_size_bytes = 10};
+    LONGS_EQUAL(1009, refused(raw({.masked = true, .claimed = 11}), kShared, ten));
+    LONGS_EQUAL(0, refused(raw({.masked = true, .claimed = 10}), kShared, ten));
     LONGS_EQUAL(0, refused(raw({.payload = std::string(10, 'x'), .masked = true}), kShared, ten));
     LONGS_EQUAL(1009,
                 refused(raw({.payload = std::string(11, 'x'), .masked = true}), kShared, ten));
