@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 #include <CppUTest/TestHarness.h>
 #include <boost/asio/ip/tcp.hpp>
@@ -36,6 +37,29 @@ TEST(Listener, a_taken_port_is_refused_with_advice) {
          " is already in use: is another holdfast running? choose another [listen] address")
             .c_str(),
         error.message.c_str());
+}
+
+TEST(Listener, listeners_that_agree_to_share_a_port_do) {
+    ListenOptions options;
+    options.share_port = true;
+    CHECK(net.listen(options).has_value());
+    options.address = net.listener->address();
+    std::vector<std::unique_ptr<Stream>> streams;
+    auto other = Listener::open(
+        net.io, options,
+        [&](std::unique_ptr<Stream> stream) { streams.push_back(std::move(stream)); }, nullptr);
+    CHECK(other.has_value());
+    CHECK(refusal(options.address).code == ErrorCode::refused);  // who does not share may not
+    std::vector<std::unique_ptr<Stream>> clients;
+    for (int i = 0; i < 64; ++i) {
+        auto client = net.connect_stream(net.to());
+        CHECK(client.has_value());
+        clients.push_back(std::move(*client));
+    }
+    CHECK(net.until([&] { return net.listener->connections() + streams.size() == 64; }));
+    CHECK(!streams.empty());
+    CHECK(net.listener->connections() > 0);
+    streams.clear();
 }
 
 TEST(Listener, what_is_no_address_is_invalid) {

@@ -7,6 +7,8 @@
 
 #include <CppUTest/TestHarness.h>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 
 #include "tests/platform/net/certificates.h"
 #include "tests/platform/net/loopback.h"
@@ -334,6 +336,205 @@ TEST(Stream, abort_resets_what_still_waits_and_calls_no_more) {
         raw.socket.read_some(boost::asio::buffer(buffer), error);
     }
     CHECK(error == boost::asio::error::connection_reset);
+}
+
+TEST(Stream, what_came_while_paused_is_told_on_resuming_without_more) {
+    net = std::make_unique<Loopback>();
+    net->when_accepted = [](Peer& peer) { peer.stream->pause(); };
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    boost::asio::write(raw.socket, boost::asio::buffer("all there is", 12));
+    raw.socket.shutdown(tcp::socket::shutdown_send);
+    net->settle(20ms);
+    CHECK_EQUAL(0u, net->server->received_size);
+    net->server->stream->resume();
+    CHECK(net->until([&] { return net->server->closed.has_value(); }));
+    CHECK(as_text(net->server->received) == "all there is");
+}
+
+TEST(Stream, a_pause_amid_a_flood_loses_and_delays_nothing) {
+    for (const bool tls : {false, true}) {
+        establish(tls);
+        constexpr std::size_t kTotal = 6'000'000;
+        net->server->keeps_bytes = false;
+        net->server->when_bytes = [&](std::span<std::byte>) {
+            net->server->stream->pause();
+            boost::asio::post(net->io, [&] { net->server->stream->resume(); });
+        };
+        const Bytes bytes(kTotal);
+        net->client->stream->send(ByteView(bytes));
+        CHECK(net->until([&] { return net->server->received_size == kTotal; }));
+    }
+}
+
+TEST(Stream, one_that_floods_leaves_the_others_their_turns) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient flooding(*net);
+    CHECK(net->until([&] { return net->server != nullptr; }));
+    RawClient quiet(*net);
+    CHECK(net->until([&] { return !net->earlier.empty(); }));
+    Peer& flooded = *net->earlier[0];
+    flooded.keeps_bytes = false;
+    const std::vector<char> much(1u << 20);
+    flooding.socket.non_blocking(true);
+    boost::system::error_code full;
+    const auto flood = [&] {
+        for (full = {}; !full;) {
+            flooding.socket.write_some(boost::asio::buffer(much), full);
+        }
+    };
+    flood();
+    boost::asio::write(quiet.socket, boost::asio::buffer("hello", 5));
+    std::size_t taken_before = 0;
+    flooded.when_bytes = [&](std::span<std::byte>) {
+        flood();  // as long as it is read there is more
+        if (net->server->received_size == 0) {
+            taken_before = flooded.received_size;
+        }
+    };
+    CHECK(net->until([&] { return net->server->received_size == 5; }));
+    CHECK(taken_before < (16u << 20));
+}
+
+TEST(Stream, a_callback_may_destroy_another_stream_that_has_news_as_well) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 8; ++i) {
+        clients.push_back(std::make_unique<RawClient>(*net));
+    }
+    CHECK(net->until([&] { return net->earlier.size() == 7; }));
+    net->earlier.push_back(std::move(net->server));
+    net->settle(5ms);
+    std::size_t told = 0;
+    for (const auto& peer : net->earlier) {
+        peer->when_bytes = [&, self = peer.get()](std::span<std::byte>) {
+            ++told;
+            for (const auto& other : net->earlier) {
+                if (other.get() != self) {
+                    other->stream.reset();
+                }
+            }
+        };
+    }
+    for (const auto& client : clients) {
+        boost::asio::write(client->socket, boost::asio::buffer("news", 4));
+    }
+    net->settle(20ms);
+    CHECK_EQUAL(1u, told);
+    net->earlier.clear();
+}
+
+TEST(Stream, what_is_sent_in_place_keeps_its_order_and_survives_its_buffer) {
+    const unsigned seed = std::random_device{}();
+    std::mt19937 random(seed);
+    for (const bool tls : {false, true}) {
+        establish(tls);
+        Bytes sent;
+        net->server->when_bytes = [&](std::span<std::byte>) {
+            for (int i = 0; i < 40; ++i) {
+                Bytes piece = random_bytes(random, 1 + random() % 100'000);
+                append(sent, piece);
+                switch (random() % 4) {
+                    case 0:
+                        net->server->stream->send(ByteView(piece));
+                        break;
+                    case 1:
+                        net->server->stream->send(std::make_shared<const Bytes>(piece));
+                        break;
+                    case 2:
+                        append(net->server->stream->cork(), piece);
+                        net->server->stream->send_corked();
+                        break;
+                    default:
+                        net->server->stream->send_in_place(piece);
+                        break;
+                }
+                std::ranges::fill(piece, std::byte{0});
+            }
+        };
+        net->client->stream->pause();  // so that the kernel soon takes no more
+        net->client->stream->send(as_bytes("go"));
+        CHECK(net->until([&] { return !sent.empty(); }));
+        net->settle(20ms);
+        net->client->stream->resume();
+        CHECK(net->until([&] { return net->client->received.size() >= sent.size(); }));
+        CHECK_TEXT(net->client->received == sent, ("seed " + std::to_string(seed)).c_str());
+    }
+}
+
+TEST(Stream, answers_are_gathered_in_one_block_also_outside_of_an_event) {
+    for (const bool tls : {false, true}) {
+        establish(tls);
+        append(net->client->stream->cork(), "one ");
+        CHECK(net->client->stream->send_corked());
+        net->client->stream->send(as_bytes("two "));
+        append(net->client->stream->cork(), "three");
+        CHECK(net->client->stream->send_corked());
+        CHECK_EQUAL(13u, net->client->stream->unsent_bytes());
+        CHECK(net->until([&] { return net->server->received_size == 13; }));
+        CHECK(as_text(net->server->received) == "one two three");
+        CHECK_EQUAL(1u, net->server->pieces.size());
+        net->client->stream->shutdown(1s);
+        append(net->client->stream->cork(), "too late");
+        CHECK(net->client->stream->send_corked());
+        CHECK(net->until([&] { return net->server->closed.has_value(); }));
+        CHECK_EQUAL(13u, net->server->received_size);
+    }
+}
+
+TEST(Stream, many_that_vanish_while_much_waits_for_them_disturb_nobody) {
+    for (const bool tls : {false, true}) {
+        establish(tls);
+        Peer* const bystander = net->server.get();
+        std::vector<std::unique_ptr<RawClient>> clients;
+        if (!tls) {
+            for (int i = 0; i < 20; ++i) {
+                clients.push_back(std::make_unique<RawClient>(*net));
+            }
+            CHECK(net->until([&] { return net->earlier.size() == 20; }));
+        }
+        const auto much = std::make_shared<const Bytes>(Bytes(1u << 20));
+        for (const auto& peer : net->earlier) {
+            if (peer.get() != bystander) {
+                for (int i = 0; i < 8; ++i) {
+                    peer->stream->send(much);
+                }
+            }
+        }
+        net->settle(10ms);
+        for (const auto& client : clients) {
+            client->reset();
+        }
+        for (const auto& peer : net->earlier) {
+            peer->stream->send(as_bytes("once more"));  // into a socket that is gone
+        }
+        net->client->stream->send(as_bytes("alive?"));
+        CHECK(net->until([&] { return bystander->received_size == 6; }));
+        CHECK_FALSE(bystander->closed.has_value());
+    }
+}
+
+TEST(Stream, one_message_shared_by_many_is_copied_for_none) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 50; ++i) {
+        clients.push_back(std::make_unique<RawClient>(*net));
+    }
+    CHECK(net->until([&] { return net->earlier.size() == 49; }));
+    net->settle(5ms);
+    const auto message = std::make_shared<const Bytes>(Bytes(20));
+    for (const auto& peer : net->earlier) {
+        peer->stream->send(message);
+    }
+    CHECK_EQUAL(50, message.use_count());
+    CHECK(net->until([&] { return message.use_count() == 1; }));
+    for (const auto& peer : net->earlier) {
+        CHECK_EQUAL(20u, peer->stream->bytes_sent());
+    }
 }
 
 TEST(Stream, the_peer_is_named) {
