@@ -86,6 +86,10 @@ public:
         opening.opened = [this](const OpenedLine& line) { add(line); };
         opening.meanwhile = [this] { turn(0); };
         opening.all_s = 1800;
+        // A hub at its limit must not be asked again and again by those that it has not reached
+        // yet.
+        opening.at_once = 64;
+        opening.attempt_s = 30;
         const std::size_t again = open_lines(opening);
         while (welcome_ + lost_ < lines_.size()) {
             turn(100);
