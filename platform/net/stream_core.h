@@ -14,6 +14,9 @@ namespace holdfast::net {
 
 class TlsSession;
 
+/// The system's own words for an error's number.
+[[nodiscard]] Error io_error(int number);
+
 /// The connection behind a SocketStream. Every event (of the socket, a deadline, a turn that was
 /// asked for) enters by one of the on_… functions below, which hold a reference; only from there
 /// the owner is called. What an idle plain line does not need is in `Rare`.
@@ -50,6 +53,10 @@ public:
     void on_turn();
 
 private:
+    /// How often one event receives a full buffer or tells the owner to send on before other
+    /// connections have their turn.
+    static constexpr int kRoundsPerEvent = 4;
+
     /// handshaking → idle → open → draining → ended; a plain stream begins at idle, and any state
     /// may end.
     enum class Phase : std::uint8_t {
