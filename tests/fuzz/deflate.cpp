@@ -241,13 +241,16 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         messages.push_back(next_message(input, sender));
         append(stream, wire(messages.back(), role == Role::server));
     }
-    // Who refers to what lies before the agreed window breaks the agreement, and may be understood.
-    const auto strict =
+    const auto expected =
         Reference(received, std::max(received.window_bits, 9), limit).read(messages);
-    const auto lenient = Reference(received, 15, limit).read(messages);
     const auto whole = engine(role, agreed, limit, stream, fuzz::Input(ByteView{}));
     const auto split = engine(role, agreed, limit, stream, cuts);
-    HOLDFAST_CHECK(whole == strict || whole == lenient);
-    HOLDFAST_CHECK(split == strict || split == lenient);
+    if (whole != expected || split != expected) {
+        // Who refers to what lies before the agreed window breaks the agreement, and may be
+        // understood all the same.
+        const auto lenient = Reference(received, 15, limit).read(messages);
+        HOLDFAST_CHECK(whole == expected || whole == lenient);
+        HOLDFAST_CHECK(split == expected || split == lenient);
+    }
     return 0;
 }
