@@ -162,6 +162,30 @@ void add_places(std::vector<Case>& cases) {
     }
 }
 
+/// The same at the end of a long text, and of a long fragment of one.
+void add_ends(std::vector<Case>& cases) {
+    for (const std::size_t size : {15u, 16u, 31u, 32u, 33u, 61u, 62u, 63u, 64u, 65u, 70u, 127u}) {
+        const std::string before(size, 'a');
+        const std::string name = "text.end_after_" + std::to_string(size);
+        for (const std::string& begun : {"\xc3"s, "\xe6"s, "\xe6\x80"s, "\xf0"s, "\xf0\x9f\x98"s}) {
+            const std::string which = name + "_" + hex_of(begun);
+            cases.push_back({which, kSection, {send(text(before + begun))}, closes(1007)});
+            Frame hopeless = text(before + begun + "\xe8");
+            hopeless.claimed = 1000;
+            cases.push_back({which + "_hopeless", kSection, {send(hopeless)}, closes(1007)});
+            cases.push_back(
+                {which + "_hopeless_fragment",
+                 kSection,
+                 {send(text(before + begun).unfinished()), send(more("\xe8\x80\x80").unfinished())},
+                 closes(1007)});
+        }
+        cases.push_back({name + "_goes_on",
+                         kSection,
+                         {send(text(before + "\xe6").unfinished()), send(more("\x80\x80" + before)),
+                          got(text(before + "\xe6\x80\x80" + before))}});
+    }
+}
+
 }  // namespace
 
 std::vector<Case> text_cases() {
@@ -170,6 +194,7 @@ std::vector<Case> text_cases() {
     add_later_bytes(cases);
     add_forms(cases);
     add_places(cases);
+    add_ends(cases);
     const std::string greek = "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5";
     cases.push_back(
         {"text.character_across_fragments",
