@@ -162,12 +162,22 @@ Instant Server::turn(Now now) {
 
 void Server::broadcast() {
     for (const hub::LiveFeed::Text& text : node_.live().take(node_.journal().durable_before())) {
-        const SharedBytes frame =
-            websocket::encode_shared(websocket::Opcode::text, as_bytes(text.json));
+        using websocket::encode_shared;
+        constexpr auto kText = websocket::Opcode::text;
+        const ByteView json = as_bytes(text.json);
+        SharedBytes plain;
+        SharedBytes deflated;
         for (Session* listener : listeners_) {
             const std::string& device = *listener->endpoint()->listens_to();
-            if (device.empty() || device == text.device) {
-                listener->send_shared(frame);
+            if (!device.empty() && device != text.device) {
+                continue;
+            }
+            if (listener->takes_shared_deflate()) {
+                deflated = deflated ? deflated : encode_shared(kText, json, deflate_contexts_);
+                listener->send_shared(deflated);
+            } else {
+                plain = plain ? plain : encode_shared(kText, json);
+                listener->send_shared(plain);
             }
         }
     }

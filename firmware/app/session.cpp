@@ -140,7 +140,12 @@ void Session::answer_unread() {
 
 /// A peer that asks and does not listen is not heard until it has taken its answers.
 void Session::transmit(ByteView bytes) {
-    if (!stream_->send(bytes)) {
+    taken(stream_->send(bytes));
+}
+
+/// What the stream said to what it was given.
+void Session::taken(bool more) {
+    if (!more) {
         congested_ = true;
         regulate();
     }
@@ -320,7 +325,7 @@ void Session::send_due() {
     if (!socket_ || ending_) {
         return;
     }
-    Bytes out;
+    Bytes& out = stream_->cork();
     while (const std::optional<Endpoint::Message> message = endpoint_->next_message()) {
         if (message->opcode == websocket::Opcode::text) {
             socket_->send_text(as_text(message->payload), out);
@@ -328,11 +333,8 @@ void Session::send_due() {
             socket_->send_binary(message->payload, out);
         }
     }
-    const bool farewell = endpoint_->line() != nullptr && endpoint_->line()->said_goodbye();
-    if (!out.empty()) {
-        transmit(out);
-    }
-    if (farewell) {
+    taken(stream_->send_corked());
+    if (endpoint_->line() != nullptr && endpoint_->line()->said_goodbye()) {
         close(websocket::CloseCode::try_again_later, "");
     }
 }

@@ -33,8 +33,12 @@ public:
     void journal_moved();
     void hold_back();
     void go_on();
-    /// A frame made once for all listeners. A reader that is too slow is dropped.
+    /// A frame made once for all listeners, compressed for those that take it. A reader that is
+    /// too slow is dropped.
     void send_shared(const SharedBytes& frame);
+    [[nodiscard]] bool takes_shared_deflate() const {
+        return socket_ && socket_->takes_shared_deflate();
+    }
     /// The line says Goodbye, and ends.
     void goodbye(const std::string& reason, Duration retry_after, bool superseded);
     /// Close frame, farewell, end.
@@ -57,6 +61,7 @@ private:
     void answer_due();
     void send_due();
     void transmit(ByteView bytes);
+    void taken(bool more);
     void answer_unread();
     void regulate();
     void end(Duration linger);

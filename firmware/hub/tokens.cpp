@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/hash.h>
@@ -20,15 +21,6 @@ std::string hash_of(std::string_view token) {
                   static_cast<word32>(token.size()),
                   reinterpret_cast<unsigned char*>(digest.data()));
     return to_hex(digest);
-}
-
-/// Takes the same time wherever the first difference is.
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-    unsigned difference = a.size() == b.size() ? 0 : 1;
-    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-        difference |= static_cast<unsigned>(a[i] ^ b[i]);
-    }
-    return difference == 0;
 }
 
 std::vector<std::string_view> words(std::string_view line) {
@@ -66,6 +58,7 @@ Result<TokenTable> TokenTable::parse(std::string_view text) {
         table.tokens_.push_back(
             {std::string(fields[0]), std::string(fields[1]), fields[2] == "relay", *created});
     }
+    table.index();
     return table;
 }
 
@@ -85,22 +78,31 @@ std::string TokenTable::create(const std::string& device, bool relay, WallTime n
     entropy.fill(secret);
     std::string token = to_hex(secret);
     tokens_.push_back({device, hash_of(token), relay, now});
+    index();
     return token;
 }
 
 std::size_t TokenTable::revoke(std::string_view device) {
-    return std::erase_if(tokens_, [&](const Token& token) { return token.device == device; });
+    const std::size_t count =
+        std::erase_if(tokens_, [&](const Token& token) { return token.device == device; });
+    index();
+    return count;
 }
 
 const Token* TokenTable::find(std::string_view presented) const {
     const std::string hash = hash_of(presented);
-    const Token* found = nullptr;
-    for (const Token& token : tokens_) {
-        if (equal_in_constant_time(token.hash_hex, hash)) {
-            found = &token;
-        }
-    }
-    return found;
+    const auto found = std::ranges::lower_bound(
+        by_hash_, hash, {},
+        [this](std::uint32_t i) -> const std::string& { return tokens_[i].hash_hex; });
+    return found != by_hash_.end() && tokens_[*found].hash_hex == hash ? &tokens_[*found] : nullptr;
+}
+
+void TokenTable::index() {
+    by_hash_.resize(tokens_.size());
+    std::iota(by_hash_.begin(), by_hash_.end(), 0u);
+    std::ranges::sort(by_hash_, {}, [this](std::uint32_t i) -> const std::string& {
+        return tokens_[i].hash_hex;
+    });
 }
 
 }  // namespace holdfast::hub

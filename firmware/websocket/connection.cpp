@@ -73,6 +73,10 @@ bool Connection::in_message() const {
     return !closed() && (!reader_.idle() || (message_ && !message_->delivered));
 }
 
+bool Connection::takes_shared_deflate() const {
+    return deflate_ && deflate_->sends_for_all();
+}
+
 void Connection::release_compressor() {
     if (deflate_) {
         deflate_->release_compressor();
@@ -354,6 +358,18 @@ SharedBytes encode_shared(Opcode opcode, ByteView message) {
     frame->reserve(head_size + message.size());
     append(*frame, ByteView(head).first(head_size));
     append(*frame, message);
+    return frame;
+}
+
+SharedBytes encode_shared(Opcode opcode, ByteView message, DeflateContexts& contexts) {
+    Connection any(Role::server, {}, nullptr,
+                   std::make_unique<Deflate>(contexts, DeflateAgreement{}));
+    auto frame = std::make_shared<Bytes>();
+    if (opcode == Opcode::text) {
+        any.send_text(as_text(message), *frame);
+    } else {
+        any.send_binary(message, *frame);
+    }
     return frame;
 }
 

@@ -98,6 +98,9 @@ public:
     [[nodiscard]] bool close_sent() const;
     /// A frame or a message has begun and is not finished: the peer owes us bytes.
     [[nodiscard]] bool in_message() const;
+    /// What `encode_shared` compressed may be sent here: compression was agreed, without context
+    /// takeover and with the largest window.
+    [[nodiscard]] bool takes_shared_deflate() const;
     /// To be called when nothing was sent for a while: gives back what context takeover keeps for
     /// sending.
     void release_compressor();
@@ -181,7 +184,10 @@ inline bool Connection::send_binary(ByteView message, Bytes& out, Compression co
            write_message(Opcode::binary, message, {}, compression, out);
 }
 
-/// One message as a server's frame, made once for any number of receivers, not compressed.
+/// One message, text or binary, as a server's frame, made once for any number of receivers, not
+/// compressed.
 [[nodiscard]] SharedBytes encode_shared(Opcode opcode, ByteView message);
+/// As above, compressed if it becomes smaller, for receivers that are `takes_shared_deflate`.
+[[nodiscard]] SharedBytes encode_shared(Opcode opcode, ByteView message, DeflateContexts& contexts);
 
 }  // namespace holdfast::websocket

@@ -117,6 +117,12 @@ public:
     /// larger, so that later ones can refer to them.
     [[nodiscard]] bool deflate(ByteView first, ByteView second, Bytes& out);
 
+    /// What it sends could be inflated by any peer that agreed to compression: no context takeover,
+    /// and the largest window.
+    [[nodiscard]] bool sends_for_all() const {
+        return !send_takeover_ && send_window_bits_ == DeflateAgreement::Direction{}.window_bits;
+    }
+
     /// Gives back what a large message took of the contexts' memory.
     void trim();
 

@@ -469,6 +469,26 @@ TEST(Deflate, caller_may_send_a_message_as_it_is) {
                               raw({.opcode = 2, .payload = message + message})}));
 }
 
+TEST(Deflate, one_frame_serves_all_that_agreed_to_the_largest_window_without_takeover) {
+    DeflateContexts contexts;
+    CHECK_FALSE(Connection(Role::server, {}, nullptr).takes_shared_deflate());
+    CHECK_FALSE(deflating(contexts, kTakeover).takes_shared_deflate());
+    CHECK_FALSE(deflating(contexts, {.send = {.window_bits = 14}}).takes_shared_deflate());
+    CHECK_TRUE(deflating(contexts).takes_shared_deflate());
+    for (const std::string& text : {std::string(5000, 'x'), std::string("short")}) {
+        const SharedBytes frame = encode_shared(Opcode::text, as_bytes(text), contexts);
+        CHECK_TRUE(frame->size() <= text.size() + 4);
+        FixedEntropy entropy(hex("37 fa 21 3d"));
+        for (int receiver = 0; receiver < 2; ++receiver) {
+            const Outcome outcome =
+                feed_in_pieces(Connection(Role::client, {}, &entropy,
+                                          std::make_unique<Deflate>(contexts, kShared)),
+                               *frame, {1, 5});
+            CHECK_TRUE((outcome.events == std::vector{Seen{Event::Kind::text, text}}));
+        }
+    }
+}
+
 TEST(Deflate, control_frames_are_never_compressed) {
     DeflateContexts contexts;
     Connection connection = deflating(contexts, {.threshold_bytes = 0});
