@@ -159,34 +159,39 @@ sockjs::Server* SockjsServer::service(std::string_view target) {
     return found == services_.end() ? nullptr : found->engine.get();
 }
 
-/// True: there was something.
-bool SockjsServer::drain(Service& service,
-                         std::map<sockjs::ExchangeId, std::unique_ptr<SockjsLine>>& lines) {
-    using Kind = sockjs::Event::Kind;
-    bool any = false;
-    while (const std::optional<sockjs::Event> event = service.engine->next_event()) {
-        any = true;
-        if (event->kind == Kind::opened && service.closes) {
-            service.engine->close(event->session, 3000, "Go away!");
-        } else if (event->kind == Kind::message &&
-                   !service.engine->send(event->session, event->text)) {
-            service.engine->close(event->session, 3001, "Too much waits to be received.");
+/// True: there was something to do. An output may bring the connection's next request with it, so
+/// events are looked at again after each.
+bool SockjsServer::drain(Service& service) {
+    for (bool any = false;;) {
+        while (const std::optional<sockjs::Event> event = service.engine->next_event()) {
+            answer(service, *event);
+            any = true;
         }
-    }
-    while (const auto output = service.engine->next_output(system::monotonic_now())) {
+        const auto output = service.engine->next_output(system::monotonic_now());
+        if (!output) {
+            return any;
+        }
         any = true;
-        if (const auto line = lines.find(output->exchange); line != lines.end()) {
+        if (const auto line = lines_.find(output->exchange); line != lines_.end()) {
             line->second->write(*output);
         }
     }
-    return any;
+}
+
+void SockjsServer::answer(const Service& service, const sockjs::Event& event) {
+    using Kind = sockjs::Event::Kind;
+    if (event.kind == Kind::opened && service.closes) {
+        service.engine->close(event.session, 3000, "Go away!");
+    } else if (event.kind == Kind::message && !service.engine->send(event.session, event.text)) {
+        service.engine->close(event.session, 3001, "Too much waits to be received.");
+    }
 }
 
 void SockjsServer::turn() {
-    for (bool any = true; any;) {
-        any = false;
+    // A connection's next request may be another service's.
+    for (std::size_t idle = 0; idle < services_.size();) {
         for (Service& service : services_) {
-            any = drain(service, lines_) || any;
+            idle = drain(service) ? 0 : idle + 1;
         }
     }
     schedule();

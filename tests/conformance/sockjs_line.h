@@ -69,8 +69,8 @@ private:
         bool closes = false;  ///< greets, and says goodbye
     };
     void add(sockjs::ServerOptions options, bool closes, Entropy& entropy);
-    [[nodiscard]] static bool drain(
-        Service& service, std::map<sockjs::ExchangeId, std::unique_ptr<SockjsLine>>& lines);
+    [[nodiscard]] bool drain(Service& service);
+    static void answer(const Service& service, const sockjs::Event& event);
     void schedule();
 
     boost::asio::steady_timer timer_;

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/clock.h"
+#include "firmware/base/entropy.h"
+#include "firmware/base/error.h"
+#include "firmware/sockjs/response_stream.h"
+
+namespace holdfast::sockjs {
+
+struct ClientOptions {
+    std::string authority;  ///< the Host header: "hub.example.com"
+    std::string prefix;     ///< "/sockjs"
+    bool streaming = true;  ///< xhr_streaming; else xhr, one response after the other
+    std::vector<std::pair<std::string, std::string>> headers = {};  ///< Authorization, User-Agent
+    Duration open_timeout = std::chrono::seconds(10);               ///< for the first frame
+    /// Without a byte from the server, whose heartbeat is 25 s.
+    Duration silence_timeout = std::chrono::seconds(60);
+    Duration answer_timeout = std::chrono::seconds(30);  ///< for what was sent
+};
+
+struct ClientLimits {
+    std::size_t head_bytes = 16u << 10;
+    std::size_t frame_bytes = 16u << 20;  ///< one frame of the server
+    std::size_t messages_per_frame = 65'536;
+    std::size_t queue_bytes = 16u << 20;  ///< quoted messages that wait to be sent
+    /// A request carries messages up to here, and one at least.
+    std::size_t request_bytes = 256u << 10;
+};
+
+/// One SockJS session, client's side, by xhr_streaming or xhr, and xhr_send: without sockets or
+/// clocks. Two lanes, a connection each: one receives, one sends. Messages arrive in their order,
+/// each once, until the session ends; what was sent and not answered may or may not have arrived
+/// then.
+///
+/// The caller writes what `next_request` gives, passes bytes and ends of connections in, drains
+/// `next_event`, and calls `tick` at `deadline()`. When the session is over it closes both
+/// connections. Nothing calls back.
+class Client {
+public:
+    enum class Lane : std::uint8_t { receive, send };
+
+    /// `entropy` names the session: whoever knows the name could take it over.
+    Client(ClientOptions options, const ClientLimits& limits, Entropy& entropy, Instant now);
+
+    struct Request {
+        Lane lane;
+        bool fresh;  ///< on a new connection, in place of the lane's old one, if there is one
+        std::string bytes;
+    };
+    [[nodiscard]] std::optional<Request> next_request(Instant now);
+    void receive(Lane lane, ByteView bytes, Instant now);
+    /// The lane's connection ended, or did not come about: then `why` says it.
+    void disconnected(Lane lane, Instant now,
+                      const Error& why = {ErrorCode::closed, "the connection ended"});
+
+    /// What happened. After `closed` nothing more will.
+    struct Event {
+        enum class Kind : std::uint8_t { opened, message, closed };
+        Kind kind;
+        std::string text = {};  ///< the message, or why it is closed
+        /// Of `closed`. closed: the server said so (`close_code` is not 0), or a connection was
+        /// lost. not_found, unauthorized, refused, unsupported: the status of an answer.
+        /// invalid: an answer is not SockJS. too_large: a limit. timeout: silence.
+        ErrorCode error = ErrorCode::closed;
+        std::uint16_t close_code = 0;
+    };
+    [[nodiscard]] std::optional<Event> next_event();
+
+    /// May be called before `opened`. Errors: closed, full, invalid (not UTF-8). Nothing is queued
+    /// then.
+    [[nodiscard]] Result<void> send(std::string_view text);
+    /// There is no way to tell the server: it sees the receiving connection end.
+    void close();
+
+    [[nodiscard]] bool is_open() const { return state_ == State::open; }
+    [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
+    /// Sent and not answered, or not sent yet.
+    [[nodiscard]] std::size_t unsent_bytes() const { return queued_bytes_ + in_flight_bytes_; }
+    /// When a byte came last.
+    [[nodiscard]] Instant heard_at() const { return heard_at_; }
+
+    [[nodiscard]] Instant deadline() const;
+    void tick(Instant now);
+
+private:
+    enum class State : std::uint8_t { opening, open, closed };
+    struct LaneState {
+        bool connected = false;  ///< a connection is there that may carry another request
+        bool fresh = false;      ///< the request under way is the connection's first
+        std::optional<ResponseStream> response;  ///< while a request is under way
+        Instant asked_at{};
+    };
+
+    [[nodiscard]] LaneState& lane(Lane which) { return lanes_[static_cast<std::size_t>(which)]; }
+    [[nodiscard]] Request request(Lane which, std::string_view path, std::string body, Instant now);
+    [[nodiscard]] std::string take_queue();
+    [[nodiscard]] bool status_is_good(Lane which, int status);
+    void take_frames(std::string_view body);
+    void take_frame(std::string_view frame);
+    void response_is_whole(Lane which, bool keep_alive);
+    void fail_with(ErrorCode error, std::string why, std::uint16_t close_code = 0);
+
+    ClientOptions options_;
+    ClientLimits limits_;
+    State state_ = State::opening;
+    std::string session_path_;  ///< "/sockjs/123/abc"
+    std::array<LaneState, 2> lanes_;
+    std::string line_;         ///< a frame that is not whole
+    bool frame_seen_ = false;  ///< in the present response
+    std::deque<std::string> queue_;
+    std::size_t queued_bytes_ = 0;
+    std::size_t in_flight_bytes_ = 0;
+    std::deque<Event> events_;
+    Instant began_at_;
+    Instant heard_at_;
+};
+
+}  // namespace holdfast::sockjs

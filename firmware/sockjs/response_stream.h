@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/error.h"
+
+namespace holdfast::sockjs {
+
+/// One HTTP response whose body is handed on as it comes, however long it is. Over Boost.Beast's
+/// parser. Owns nothing of the body; the head and what surrounds chunks are limited.
+class ResponseStream {
+public:
+    explicit ResponseStream(std::size_t head_limit_bytes);
+    ~ResponseStream();
+    ResponseStream(ResponseStream&&) noexcept;
+    ResponseStream& operator=(ResponseStream&&) noexcept;
+
+    /// Takes bytes, and appends what of the body is in them to `body`. Advances `bytes` past the
+    /// response; true: it is whole. Interim responses (1xx, but 101) are passed over.
+    /// Errors: invalid (no HTTP), too_large (head, chunk extension or trailer). Then it must not be
+    /// used again.
+    [[nodiscard]] Result<bool> feed(ByteView& bytes, std::string& body);
+    /// The connection ended. Errors: closed (inside the response, as its head announced it).
+    [[nodiscard]] Result<void> finish();
+
+    [[nodiscard]] bool begun() const;      ///< a byte has come
+    [[nodiscard]] bool head_done() const;  ///< the following is known
+    [[nodiscard]] int status() const;
+    [[nodiscard]] bool keep_alive() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+    std::size_t head_limit_bytes_;
+};
+
+}  // namespace holdfast::sockjs
