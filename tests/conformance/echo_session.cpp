@@ -84,10 +84,11 @@ void EchoSession::refuse(int status, const std::string& why) {
 void EchoSession::echo(std::span<std::byte> bytes) {
     using Kind = websocket::Event::Kind;
     auto& connection = std::get<websocket::Connection>(protocol_);
-    while (const auto event = connection.next(bytes, stream_->cork())) {
+    Bytes* out = &stream_->cork();
+    while (const auto event = connection.next(bytes, *out)) {
         if (event->kind == Kind::text || event->kind == Kind::binary) {
             finished_one_ = true;
-            send_back(*event, connection);
+            out = &send_back(*event, connection, *out);
         } else if (event->kind == Kind::close || event->kind == Kind::error) {
             flush();
             end();
@@ -101,19 +102,24 @@ void EchoSession::echo(std::span<std::byte> bytes) {
     }
 }
 
-void EchoSession::send_back(const websocket::Event& event, websocket::Connection& connection) {
+/// Returns the block to which what follows is to be appended.
+Bytes& EchoSession::send_back(const websocket::Event& event, websocket::Connection& connection,
+                              Bytes& out) {
     const bool is_text = event.kind == websocket::Event::Kind::text;
     if (!deflates_ && event.payload.size() >= kInPlaceBytes) {
         const auto opcode = is_text ? websocket::Opcode::text : websocket::Opcode::binary;
-        if (connection.begin_message(opcode, event.payload.size(), stream_->cork())) {
+        if (connection.begin_message(opcode, event.payload.size(), out)) {
             stream_->send_corked();
             hold_back_unless(stream_->send_in_place(event.payload));
         }
-    } else if (is_text) {
-        connection.send_text(as_text(event.payload), stream_->cork());
-    } else {
-        connection.send_binary(event.payload, stream_->cork());
+        return stream_->cork();
     }
+    if (is_text) {
+        connection.send_text(as_text(event.payload), out);
+    } else {
+        connection.send_binary(event.payload, out);
+    }
+    return out;
 }
 
 void EchoSession::flush() {

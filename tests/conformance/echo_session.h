@@ -36,7 +36,8 @@ private:
     void upgrade(const http::Request& request);
     void refuse(int status, const std::string& why);
     void echo(std::span<std::byte> bytes);
-    void send_back(const websocket::Event& event, websocket::Connection& connection);
+    [[nodiscard]] Bytes& send_back(const websocket::Event& event, websocket::Connection& connection,
+                                   Bytes& out);
     void flush();
     void hold_back_unless(bool taken);
     void end();
