@@ -114,17 +114,18 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
     heard_at_ = now;
     std::string body;
     const Result<bool> whole = state.response->feed(bytes, body);
-    if (!whole) {
-        fail_with(whole.error().code, whole.error().message);
-        return;
-    }
     if (state.response->head_done() && !status_is_good(which, state.response->status())) {
         return;
     }
+    // What came before a fault came all the same.
     if (which == Lane::receive) {
         take_frames(body);
     }
-    if (*whole && state_ != State::closed) {
+    if (!whole && state_ != State::closed) {
+        fail_with(whole.error().code, whole.error().message);
+        return;
+    }
+    if (state_ != State::closed && *whole) {
         // More than was asked for: what follows would be taken for the next answer.
         response_is_whole(which, state.response->keep_alive() && bytes.empty());
     }

@@ -30,7 +30,7 @@ struct ClientOptions {
 
 struct ClientLimits {
     std::size_t head_bytes = 16u << 10;
-    std::size_t frame_bytes = 16u << 20;  ///< one frame of the server
+    std::size_t frame_bytes = 2u << 20;  ///< one frame of the server
     std::size_t messages_per_frame = 65'536;
     std::size_t queue_bytes = 16u << 20;  ///< quoted messages that wait to be sent
     /// A request carries messages up to here, and one at least.

@@ -54,6 +54,16 @@ struct ResponseStream::State {
     std::string pending;  ///< a head that is not whole; what surrounds a chunk
     bool begun = false;
 
+    /// Beast's verdict on half a head depends on where it was cut, so it is given whole ones.
+    Result<void> parse_head(std::string_view head) {
+        error_code error;
+        const std::size_t used = parser->put({head.data(), head.size()}, error);
+        if (error || used != head.size() || !parser->is_header_done()) {
+            return no_http("malformed head");
+        }
+        return {};
+    }
+
     /// As far as the parser takes it. True: the response is whole.
     Result<bool> parse(std::string_view& text) {
         while (!text.empty() && !parser->is_done()) {
@@ -122,6 +132,10 @@ Result<bool> ResponseStream::feed(ByteView& bytes, std::string& body) {
             if (end == std::string_view::npos) {
                 break;
             }
+            if (const Result<void> parsed = state.parse_head(text.substr(0, size)); !parsed) {
+                return std::unexpected(parsed.error());
+            }
+            text.remove_prefix(size);
         }
         const Result<bool> whole = state.parse(text);
         if (!whole) {

@@ -120,25 +120,24 @@ void Server::disconnected(ExchangeId id, Instant now) {
     }
     const bool socket = found->second.socket != nullptr;
     Session* const session = found->second.session ? find(*found->second.session) : nullptr;
-    if (session != nullptr && socket) {
-        end_socket(id, *session, 1006, "the connection was lost", true);
-        return;
-    }
     exchanges_.erase(found);
     if (session == nullptr) {
         return;
     }
+    const std::uint16_t code = socket ? 1006 : 1002;
+    const std::string reason = socket ? "Connection lost" : "Connection interrupted";
     if (!session->closing) {
-        constexpr std::string_view kReason = "Connection interrupted";
-        session->closing = Closing{1002, std::string(kReason)};
+        session->closing = Closing{code, reason};
         session->queue.clear();
         session->queued_bytes = 0;
-        events_.push_back({.kind = Event::Kind::closed,
-                           .session = session->id,
-                           .text = std::string(kReason),
-                           .code = 1002});
+        events_.push_back(
+            {.kind = Event::Kind::closed, .session = session->id, .text = reason, .code = code});
     }
-    detach(*session, now);
+    if (socket) {
+        erase(*session);
+    } else {
+        detach(*session, now);
+    }
 }
 
 void Server::hold(ExchangeId id) {

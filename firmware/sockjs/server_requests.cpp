@@ -255,6 +255,8 @@ void Server::begin_receiving(ExchangeId id, Exchange exchange, const http::Reque
     if (exchange.chunked) {
         http::append_header(head, "Transfer-Encoding", "chunked");
     }
+    // nginx would hold the response back until it ends, unless it is asked not to.
+    http::append_header(head, "X-Accel-Buffering", "no");
     http::append_header(head, "Connection", exchange.keep_alive ? "keep-alive" : "close");
     head += "\r\n";
     Bytes& out = output(id);

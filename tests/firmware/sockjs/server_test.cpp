@@ -293,6 +293,11 @@ TEST(SockjsServer, streaming_needs_chunks_or_the_end_of_the_connection) {
     CHECK(desk.then[1] == Output::Then::end);
 }
 
+TEST(SockjsServer, proxies_are_asked_not_to_hold_streams_back) {
+    desk.ask(1, make_request("GET", "/s/0/a/eventsource"));
+    CHECK(desk.take(1).find("X-Accel-Buffering: no\r\n") != std::string::npos);
+}
+
 TEST(SockjsServer, a_client_that_closes_its_connection_is_told_the_same) {
     http::Request request = make_request("POST", "/s/0/a/xhr");
     request.keep_alive = false;
