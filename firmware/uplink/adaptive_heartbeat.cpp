@@ -106,6 +106,10 @@ void AdaptiveHeartbeat::on_path(const std::optional<PathKnowledge>& known, Now n
 }
 
 Duration AdaptiveHeartbeat::advised(Duration interval) {
+    if (interval == Duration{}) {
+        advice_ = Duration::max();
+        return interval;
+    }
     advice_ = std::clamp(interval, options_.min, options_.max);
     return advice_;
 }

@@ -52,7 +52,8 @@ public:
     /// The main line will take another path: all that was known is replaced by `known`. Before the
     /// first line it need not be called if nothing is known.
     void on_path(const std::optional<PathKnowledge>& known, Now now);
-    /// The hub asks for a beat at least this often. Clamped to min … max, and returned so.
+    /// The hub asks for a beat at least this often; 0: as we like. Clamped to min … max, and
+    /// returned so.
     Duration advised(Duration interval);
 
     // ---- The main line: the same questions and events as Heartbeat's

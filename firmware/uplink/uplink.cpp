@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "firmware/base/text.h"
+
 namespace holdfast::uplink {
 
 using journal::Record;
@@ -26,7 +28,11 @@ Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, Entropy&
       options_(options),
       entropy_(entropy),
       backoff_(options.retry_min, options.retry_max),
-      heartbeat_(options.heartbeat, options.pong_timeout) {}
+      heartbeat_(options.heartbeat, options.pong_timeout) {
+    if (options.adaptive) {
+        adaptive_.emplace(*options.adaptive, entropy);
+    }
+}
 
 // ---- The life of a line
 
@@ -42,12 +48,15 @@ bool Uplink::connect_due(Instant now) {
 void Uplink::connected(Instant now) {
     state_ = State::greeting;
     since_ = now;
-    heartbeat_.opened(now);
-    heartbeat_.sent(now);
+    beat([&](auto& heartbeat) {
+        heartbeat.opened(now);
+        heartbeat.sent(now);
+    });
     greeting_ = hello();
 }
 
-void Uplink::disconnected(const Error& error, Instant now) {
+void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd> end) {
+    tell_heartbeat(end, error, now);
     if (state_ == State::live) {
         ++reconnects_;
         if (now - since_ >= options_.stable_after) {
@@ -59,6 +68,15 @@ void Uplink::disconnected(const Error& error, Instant now) {
     last_error_ = error.message;
     // The jitter also spreads those whom one hub has told the same.
     retry_at_ = now + std::exchange(told_to_wait_, Duration{}) + backoff_.next(entropy_);
+    forget_line();
+}
+
+void Uplink::renewed(Instant now) {
+    forget_line();
+    connected(now);
+}
+
+void Uplink::forget_line() {
     give_up_.reset();
     greeting_.reset();
     answers_.clear();
@@ -71,12 +89,30 @@ void Uplink::disconnected(const Error& error, Instant now) {
     pinged_at_ = kNever;
 }
 
+void Uplink::tell_heartbeat(std::optional<LineEnd> end, const Error& error, Instant now) {
+    if (!adaptive_) {
+        return;
+    }
+    if (state_ == State::connecting) {
+        adaptive_->connect_failed();
+        return;
+    }
+    if (give_up_) {
+        end = LineEnd{give_up_->code == ErrorCode::refused ? EndKind::goodbye : EndKind::ours, 0};
+    } else if (state_ == State::greeting) {
+        end = LineEnd{EndKind::ours, 0};  // it never was a line
+    }
+    const EndKind otherwise =
+        error.code == ErrorCode::timeout ? EndKind::unanswered : EndKind::finished;
+    adaptive_->ended(end.value_or(LineEnd{otherwise, 0}), now);
+}
+
 void Uplink::heard(Instant now) {
     if (pinged_at_ != kNever) {
         round_trip_ = now - pinged_at_;
         pinged_at_ = kNever;
     }
-    heartbeat_.heard(now, !in_flight_.empty());
+    beat([&](auto& heartbeat) { heartbeat.heard(now, !in_flight_.empty()); });
 }
 
 Result<void> Uplink::received(ByteView bytes, Instant now) {
@@ -125,6 +161,13 @@ Result<void> Uplink::welcome(const journal::WelcomeMessage& message, Instant now
     window_bytes_ = message.window_bytes == 0
                         ? options_.window_bytes
                         : std::min(message.window_bytes, options_.window_bytes);
+    if (adaptive_) {
+        const Duration advice = std::chrono::milliseconds(message.heartbeat_advice_ms);
+        if (const Duration taken = adaptive_->advised(advice); taken != advice) {
+            notices_.push_back("the hub advises a heartbeat of " + format_duration(advice) +
+                               "; taken as " + format_duration(taken));
+        }
+    }
     server_time_us_ =
         message.server_time_us == 0 ? std::nullopt : std::optional(message.server_time_us);
     cursor_ = journal_.first_position();
@@ -163,7 +206,7 @@ void Uplink::advance(Instant now) {
         in_flight_.pop_front();
     }
     if (in_flight_.empty()) {
-        heartbeat_.settled();
+        beat([](auto& heartbeat) { heartbeat.settled(); });
     }
     journal_.release(in_flight_.empty() ? cursor_ : in_flight_.front().position, now);
 }
@@ -280,7 +323,7 @@ Outgoing Uplink::dispatch(const Record& record, Instant now) {
         {record.stream, record.first_seq, record.last_seq, record.position, size, now});
     in_flight_bytes_ += size;
     on_line_[record.stream].sent_through = record.last_seq;
-    heartbeat_.sent(now);
+    beat([&](auto& heartbeat) { heartbeat.sent(now); });
     return out;
 }
 
@@ -308,11 +351,12 @@ std::optional<Record> Uplink::next_record() {
 }
 
 bool Uplink::ping_due(Instant now) const {
-    return (state_ == State::live) && heartbeat_.ping_due(now);
+    return state_ == State::live &&
+           beat([&](const auto& heartbeat) { return heartbeat.ping_due(now); });
 }
 
 void Uplink::ping_sent(Instant now) {
-    heartbeat_.ping_sent(now);
+    beat([&](auto& heartbeat) { heartbeat.ping_sent(now); });
     pinged_at_ = now;
 }
 
@@ -325,7 +369,7 @@ std::optional<Error> Uplink::give_up(Instant now) const {
                      "no Welcome from the hub within " +
                          std::to_string(options_.welcome_timeout.count() / 1'000'000) + " s"};
     }
-    if (state_ == State::live && heartbeat_.dead(now)) {
+    if (state_ == State::live && beat([&](const auto& heartbeat) { return heartbeat.dead(now); })) {
         return Error{ErrorCode::timeout, "the line is dead: no answer to a ping within " +
                                              std::to_string(options_.pong_timeout.count() / 1000) +
                                              " ms"};
@@ -342,7 +386,8 @@ Instant Uplink::deadline() const {
         case State::greeting:
             return since_ + options_.welcome_timeout;
         case State::live:
-            return std::min(heartbeat_.deadline(), read_retry_at_);
+            return std::min(beat([](const auto& heartbeat) { return heartbeat.deadline(); }),
+                            read_retry_at_);
     }
     return kNever;
 }

@@ -13,6 +13,7 @@
 #include "firmware/base/error.h"
 #include "firmware/journal/journal.h"
 #include "firmware/journal/wire.h"
+#include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
 #include "firmware/uplink/heartbeat.h"
 
@@ -23,6 +24,9 @@ struct UplinkOptions {
     std::string software;  ///< "holdfast 0.1.0"
     std::uint64_t boot = 0;
     Duration heartbeat = std::chrono::seconds(25);
+    /// Learn the interval in place of `heartbeat`. The owner must then carry out what `adaptive()`
+    /// asks for, and tell how lines ended.
+    std::optional<AdaptiveOptions> adaptive;
     Duration pong_timeout = std::chrono::seconds(10);
     Duration retry_min = std::chrono::milliseconds(500);
     Duration retry_max = std::chrono::seconds(60);
@@ -62,8 +66,12 @@ public:
     /// True once, when it is time to connect: the state becomes `connecting`.
     [[nodiscard]] bool connect_due(Instant now);
     void connected(Instant now);
-    /// No line came about, or it ended. Schedules the next try.
-    void disconnected(const Error& error, Instant now);
+    /// No line came about, or it ended. Schedules the next try. `end`: how it ended, if known; it
+    /// teaches an adaptive heartbeat.
+    void disconnected(const Error& error, Instant now, std::optional<LineEnd> end = std::nullopt);
+    /// A new line has taken the place of the present one, which the owner then closes: Hello and
+    /// resume, without back-off.
+    void renewed(Instant now);
     /// Any bytes came from the peer.
     void heard(Instant now);
     /// A message came. An error means that the hub broke the contract: close the line with 1002 and
@@ -91,6 +99,15 @@ public:
     /// caller answers with `fetched`.
     [[nodiscard]] std::optional<Read> take_read(Instant now);
     void fetched(Result<std::vector<journal::Record>> records, Instant now);
+
+    // ---- The adaptive heartbeat, null unless `UplinkOptions::adaptive`
+
+    /// Its side lines and its knowledge are the owner's to serve; what happens on the main line it
+    /// learns from this Uplink.
+    [[nodiscard]] AdaptiveHeartbeat* adaptive() { return adaptive_ ? &*adaptive_ : nullptr; }
+    [[nodiscard]] const AdaptiveHeartbeat* adaptive() const {
+        return adaptive_ ? &*adaptive_ : nullptr;
+    }
 
     // ---- What is known
 
@@ -125,6 +142,13 @@ private:
         std::uint64_t acknowledged_through = 0;
     };
 
+    /// Calls `what` with the heartbeat that this Uplink has.
+    decltype(auto) beat(auto&& what) { return adaptive_ ? what(*adaptive_) : what(heartbeat_); }
+    decltype(auto) beat(auto&& what) const {
+        return adaptive_ ? what(*adaptive_) : what(heartbeat_);
+    }
+    void forget_line();
+    void tell_heartbeat(std::optional<LineEnd> end, const Error& error, Instant now);
     [[nodiscard]] journal::OpenMessage open_message(const journal::Stream& stream);
     [[nodiscard]] Bytes hello();
     [[nodiscard]] Result<void> welcome(const journal::WelcomeMessage& message, Instant now);
@@ -145,7 +169,8 @@ private:
     UplinkOptions options_;
     Entropy& entropy_;
     Backoff backoff_;
-    Heartbeat heartbeat_;
+    Heartbeat heartbeat_;  ///< unless `adaptive_`
+    std::optional<AdaptiveHeartbeat> adaptive_;
 
     State state_ = State::waiting;
     Instant since_{};
