@@ -1,8 +1,9 @@
 #include "firmware/uplink/adaptive_heartbeat.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "firmware/uplink/search_numbers.h"
 
 namespace holdfast::uplink {
 
@@ -18,6 +19,9 @@ constexpr double kShareStep = 0.05;
 constexpr double kShareFloor = 0.8;
 constexpr double kShareSpread = 0.07;
 constexpr double kNearTheLimit = 0.75;
+/// A packet that was lost twice comes so late. Only with limits below 14 s is that more than the
+/// share leaves anyway.
+constexpr Duration kLateness = 700ms;
 /// A slow round trip is forgotten by this share with every beat.
 constexpr double kForget = 0.01;
 /// Of a lifetime: where in it the line is renewed.
@@ -26,10 +30,6 @@ constexpr double kLatestRenewal = 0.91;
 /// Side lines wait until the main line is settled, and so are always younger than it.
 constexpr Duration kSettling = 500ms;
 constexpr Duration kDay = 24h;
-
-Duration times(Duration duration, double factor) {
-    return Duration(std::llround(static_cast<double>(duration.count()) * factor));
-}
 
 double uniform(Entropy& entropy, double least, double greatest) {
     const auto number = static_cast<double>(entropy.number() >> 11);
@@ -332,7 +332,8 @@ Duration AdaptiveHeartbeat::interval_at(double share) const {
     if (search_.safe() != Duration{}) {
         // A ping that takes longer on its way than the one before it finds the line idle for
         // longer.
-        interval = times(search_.safe(), share) - std::max(slowest_ / 2, slowest_ - fastest_);
+        const Duration jitter = std::max(slowest_ / 2, slowest_ - fastest_);
+        interval = std::min(times(search_.safe(), share) - jitter, search_.safe() - kLateness);
     } else if (search_.blocked()) {
         interval = blind_;
     }
