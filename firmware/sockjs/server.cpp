@@ -11,7 +11,9 @@
 namespace holdfast::sockjs {
 
 Server::Server(ServerOptions options, const ServerLimits& limits, Entropy& entropy)
-    : options_(std::move(options)), limits_(limits), entropy_(entropy) {}
+    : options_(std::move(options)), limits_(limits), entropy_(entropy) {
+    HOLDFAST_CHECK(options_.heartbeat > Duration() && options_.session_timeout > Duration());
+}
 
 Server::~Server() = default;
 
@@ -27,7 +29,7 @@ Server::Session* Server::find_by_name(std::string_view name) {
     return found == names_.end() ? nullptr : find(found->second);
 }
 
-Server::Session& Server::open(std::string name, Transport transport) {
+Server::Session& Server::open(std::string name, Transport transport, ExchangeId exchange) {
     const SessionId id = ++last_session_;
     Session& session = sessions_[id];
     session.id = id;
@@ -37,7 +39,8 @@ Server::Session& Server::open(std::string name, Transport transport) {
         names_.emplace(name, id);
         session.name = std::move(name);
     }
-    events_.push_back({.kind = Event::Kind::opened, .session = id, .transport = transport});
+    events_.push_back(
+        {.kind = Event::Kind::opened, .session = id, .transport = transport, .exchange = exchange});
     return session;
 }
 

@@ -68,6 +68,7 @@ struct Event {
     std::string text = {};
     std::uint16_t code = 0;
     Transport transport = Transport::xhr;  ///< on which it was opened
+    ExchangeId exchange = 0;               ///< of the request that opened it: who that was
 };
 
 /// What is to be written to a connection.
@@ -187,7 +188,7 @@ private:
                     bool tell);
 
     // server.cpp
-    Session& open(std::string name, Transport transport);
+    Session& open(std::string name, Transport transport, ExchangeId exchange);
     Session* find(SessionId session);
     Session* find_by_name(std::string_view name);
     void attach(Session& session, ExchangeId exchange, Instant now);

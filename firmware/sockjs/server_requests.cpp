@@ -213,7 +213,7 @@ void Server::request_receive(ExchangeId id, const Route& route, const http::Requ
             refuse(id, 503, "Too many sessions.\n", request);
             return;
         }
-        session = &open(std::string(route.session), route.transport);
+        session = &open(std::string(route.session), route.transport, id);
     }
     const bool taken = session->receiver.has_value();
     if (!taken) {

@@ -75,7 +75,7 @@ void Server::request_socket(ExchangeId id, Transport transport, const http::Requ
 void Server::begin_socket(ExchangeId id, Transport transport, const http::Response& response,
                           Socket socket, Instant now) {
     append(output(id, Output::Then::socket), to_wire(response));
-    Session& session = open({}, transport);
+    Session& session = open({}, transport, id);
     Exchange exchange;
     exchange.transport = transport;
     exchange.session = session.id;

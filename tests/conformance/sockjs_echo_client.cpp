@@ -43,6 +43,9 @@ public:
     static boost::asio::awaitable<void> connect(std::shared_ptr<Lane> self,
                                                 net::ConnectOptions options) {
         Result<std::unique_ptr<net::Stream>> stream = co_await net::connect(std::move(options));
+        if (self->abandoned_) {
+            co_return;
+        }
         if (!stream) {
             self->on_closed(stream.error());
             co_return;

@@ -252,6 +252,8 @@ TEST(SockjsServer, who_opens_a_session_is_known_before) {
     CHECK(!opens("POST", "/s/0/a/xhr_send"));
     CHECK(!opens("GET", "/s/info"));
     xhr();
+    desk.ask(77, make_request("POST", "/s/0/b/xhr"));
+    LONGS_EQUAL(77, desk.events.back().exchange);
     CHECK(!opens("POST", "/s/1/a/xhr_streaming"));
     CHECK(opens("GET", "/s/1/a/websocket"));
 }
