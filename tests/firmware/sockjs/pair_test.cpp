@@ -27,9 +27,9 @@ struct Line {
 class Pair {
 public:
     Pair(std::uint64_t seed, bool streaming) : random_(seed) {
-        desk.limits.response_bytes = 1 + random_() % 5000;
+        desk.limits.response_bytes = 1 + below(5000);
         ClientLimits limits;
-        limits.request_bytes = 1 + random_() % 5000;
+        limits.request_bytes = 1 + below(5000);
         client.emplace(ClientOptions{.authority = "here", .prefix = "/s", .streaming = streaming},
                        limits, desk.entropy, desk.now);
     }
@@ -68,7 +68,7 @@ public:
             lines[lane].reset();
         }
     }
-    std::uint64_t random() { return random_(); }
+    std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
 
     Desk desk;
     std::optional<Client> client;
@@ -76,7 +76,7 @@ public:
 
 private:
     void serve(Line& line) {
-        const std::size_t size = std::min(line.to_server.size(), random_() % 600);
+        const std::size_t size = std::min(line.to_server.size(), below(600));
         if (!line.answering && size > 0) {
             ByteView bytes = ByteView(line.to_server).first(size);
             const auto request = line.reader.next(bytes);
@@ -99,7 +99,7 @@ private:
         }
     }
     void deliver(Lane lane, Line& line) {
-        const std::size_t size = std::min(line.to_client.size(), 1 + random_() % 3000);
+        const std::size_t size = std::min(line.to_client.size(), 1 + below(3000));
         client->receive(lane, ByteView(line.to_client).first(size), desk.now);
         line.to_client.erase(line.to_client.begin(),
                              line.to_client.begin() + static_cast<std::ptrdiff_t>(size));
@@ -119,12 +119,12 @@ void converse(std::uint64_t seed, bool streaming) {
     const auto envelope = [seed](int number) {
         Bytes bytes;
         SeededEntropy noise(seed * 1000 + static_cast<std::uint64_t>(number));
-        bytes.resize(noise.number() % 2000);
+        bytes.resize(static_cast<std::size_t>(noise.number() % 2000));
         noise.fill(bytes);
         return bytes;
     };
     for (int steps = 0; steps < 200'000 && received < kCount; ++steps) {
-        if (sent < kCount && pair.random() % 3 == 0) {
+        if (sent < kCount && pair.below(3) == 0) {
             CHECK(pair.client->send(envelope_text(envelope(sent))).has_value());
             ++sent;
         }
@@ -144,8 +144,8 @@ void converse(std::uint64_t seed, bool streaming) {
                 ++received;
             }
         }
-        if (pair.random() % 50 == 0) {
-            pair.desk.advance(std::chrono::milliseconds(pair.random() % 900));
+        if (pair.below(50) == 0) {
+            pair.desk.advance(std::chrono::milliseconds(pair.below(900)));
         }
     }
     LONGS_EQUAL(kCount, received);
