@@ -54,20 +54,37 @@ void CutSearch::doubt() {
 }
 
 void CutSearch::recheck() {
-    if (task_ != Task::rest || kind_ == CutKind::none) {
+    if (task_ != Task::rest || kind_ == CutKind::none || times(fatal_, kConfirm) > most()) {
         return;
     }
     task_ = Task::recheck;
 }
 
 void CutSearch::set_lifetime(Duration lifetime) {
+    if (lifetime == lifetime_) {
+        return;
+    }
+    const bool longer = lifetime == Duration{} || lifetime > times(lifetime_, 1.1);
     lifetime_ = lifetime;
+    const Duration known = cut();
+    if (lifetime != Duration{} && known > times(lifetime, 0.95) && known < times(lifetime, 1.05)) {
+        // What was taken for an idle cut was the age of the lines.
+        forget_fatal();
+        task_ = Task::search;
+        next_step_ = std::min(times(safe_, kRampStep), limits_.most);
+    }
+    if ((task_ == Task::rule && times(fatal_, kRuleTest) > most()) ||
+        (task_ == Task::recheck && times(fatal_, kConfirm) > most())) {
+        task_ = Task::rest;  // no line lives long enough to tell
+    }
     conclude();
     if (task_ == Task::rest && kind_ == CutKind::none && safe_ < times(most(), 0.95)) {
         // Lines live for longer than it seemed, so there may be a limit above after all.
         task_ = Task::search;
         kind_ = CutKind::unknown;
         next_step_ = std::min(times(safe_, kRampStep), limits_.most);
+    } else if (longer) {
+        recheck();
     }
 }
 
@@ -100,6 +117,7 @@ void CutSearch::answered(std::size_t index, Instant now) {
     line.quiet_since = now;
     line.step = {};
     failures_ = 0;
+    opened_in_vain_ = 0;
     if (task_ == Task::rule) {
         counts_ = Counts::either_way;
         finish();
@@ -197,6 +215,7 @@ void CutSearch::main_lost() {
 
 void CutSearch::apply(const Death& death) {
     failures_ = 0;
+    opened_in_vain_ = 0;
     if (task_ == Task::rule) {
         if (death.idle >= times(safe_, 0.95)) {
             counts_ = Counts::from_hub_only;
@@ -256,10 +275,16 @@ void CutSearch::conclude() {
         safe_ = times(exact_, kSafeOfExact);
     } else if (fatal_ != Duration{}) {
         const Duration safe = safe_enough();
-        if (safe < fatal_ && ratio(fatal_, safe) > kNearEnough && safe < most()) {
+        const bool near = safe >= fatal_ || ratio(fatal_, safe) <= kNearEnough;
+        if (!near && safe < most()) {
             return;
         }
-        safe_ = std::min(safe, times(fatal_, kSafeOfExact));
+        if (near) {
+            safe_ = std::min(safe, times(fatal_, kSafeOfExact));
+        } else {
+            forget_fatal();  // no line lives to see it
+            kind_ = CutKind::none;
+        }
     } else if (safe_ >= most()) {
         kind_ = CutKind::none;
     } else {

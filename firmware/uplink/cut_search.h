@@ -153,6 +153,7 @@ private:
     Instant deadline_ = kNever;
     Instant retry_at_{};
     int failures_ = 0;
+    int opened_in_vain_ = 0;
     std::uint64_t lines_opened_ = 0;
 };
 

@@ -171,6 +171,10 @@ std::optional<LineAction> CutSearch::act(std::size_t index, Instant now) {
             }
             line.state = State::opening;
             ++lines_opened_;
+            if (++opened_in_vain_ >= kMostInVain) {
+                opened_in_vain_ = 0;
+                retry_at_ = now + kAfterInVain;
+            }
             return LineAction{Kind::open, index};
         case State::spent:
             line = Line{};

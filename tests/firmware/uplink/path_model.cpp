@@ -119,8 +119,11 @@ void PathWorld::connect(std::size_t index) {
     line.connecting = true;
     const bool refused =
         in_outage() || hub_is_away() || (index < kMain && spec_.side_lines_refused);
-    // TCP, TLS, the upgrade.
-    at(now_ + (refused ? Duration(1s) : 12 * leg()),
+    Duration needed = refused ? Duration(1s) : Duration{};
+    for (int legs = 0; legs < 12 && !refused; ++legs) {
+        needed += leg();  // TCP, TLS, the upgrade: three round trips
+    }
+    at(now_ + needed,
        {.what = refused ? What::refused : What::established, .line = index, .life = life});
 }
 
