@@ -95,7 +95,8 @@ TEST(SmallCompressor, messages_know_nothing_of_each_other) {
     SmallCompressor used;
     std::mt19937_64 random(4);
     for (int i = 0; i < 50; ++i) {
-        const std::string message = random_message(random, random() % 200, 3);
+        const std::string message =
+            random_message(random, static_cast<std::size_t>(random() % 200), 3);
         SmallCompressor fresh;
         const std::string expected = compressed(fresh, message);
         CHECK_TRUE(compressed(used, message) == expected);
