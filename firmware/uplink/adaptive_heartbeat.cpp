@@ -137,6 +137,7 @@ void AdaptiveHeartbeat::heard(Instant now, bool owes_answer) {
     if (ping_sent_ != kNever) {
         measure(now - ping_sent_);
         search_.main_answered(ping_sent_);
+        lifetime_.main_answered(ping_sent_);
         beat_ = std::max(beat_, ping_sent_);
         draw();
     } else if (waiting_since_ != kNever) {
@@ -176,7 +177,7 @@ bool AdaptiveHeartbeat::dead(Instant now) const {
 }
 
 Instant AdaptiveHeartbeat::ping_at() const {
-    if (search_.needs_main_answer()) {
+    if (search_.needs_main_answer() || lifetime_.needs_main_answer()) {
         return heard_;  // at once: a lesson waits for it
     }
     const Instant quiet = beat_ + interval_at(share_);

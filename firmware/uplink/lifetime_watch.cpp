@@ -1,6 +1,7 @@
 #include "firmware/uplink/lifetime_watch.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace holdfast::uplink {
 
@@ -130,7 +131,7 @@ void LifetimeWatch::ended(const LineEnd& end, Instant now) {
     state_ = State::closed;
     if (was == State::quiet || was == State::pinged) {
         const bool late = was == State::pinged || end.kind == EndKind::unanswered;
-        died({(late ? alive_ : now) - opened_at_, now - opened_at_});
+        witness_died({(late ? alive_ : now) - opened_at_, now - opened_at_}, now);
     }
 }
 
@@ -149,7 +150,19 @@ void LifetimeWatch::died(const AgeSpan& age) {
     rechecks_ = false;
 }
 
+void LifetimeWatch::witness_died(const AgeSpan& age, Instant now) {
+    death_ = age;
+    died_at_ = now;
+}
+
+void LifetimeWatch::main_answered(Instant sent_at) {
+    if (death_ && died_at_ <= sent_at) {
+        died(*std::exchange(death_, std::nullopt));
+    }
+}
+
 void LifetimeWatch::main_lost() {
+    death_.reset();
     if (state_ != State::closed) {
         state_ = State::spent;
     }
@@ -161,7 +174,7 @@ std::optional<LineAction> LifetimeWatch::next(Instant now, bool may_open, Durati
     const Duration pause =
         std::min(interval, std::max<Duration>(lifetime() / kBeatsOfWitness, 500ms));
     if (state_ == State::pinged && now >= beat_ + kPatience) {
-        died({alive_ - opened_at_, beat_ - opened_at_});
+        witness_died({alive_ - opened_at_, beat_ - opened_at_}, now);
         state_ = State::spent;
     }
     if (state_ == State::quiet && !asking()) {
@@ -169,7 +182,7 @@ std::optional<LineAction> LifetimeWatch::next(Instant now, bool may_open, Durati
     }
     switch (state_) {
         case State::closed:
-            if (!asking() || !may_open || now < retry_at_) {
+            if (!asking() || !may_open || death_ || now < retry_at_) {
                 deadline_ = asking() && now < retry_at_ ? retry_at_ : kNever;
                 return std::nullopt;
             }

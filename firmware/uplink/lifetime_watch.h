@@ -36,8 +36,13 @@ public:
     void failed(Instant now);
     void answered(Instant now);
     void ended(const LineEnd& end, Instant now);
+    /// The main line answered something that was sent at `sent_at`: a death before that was not the
+    /// link's.
+    void main_answered(Instant sent_at);
     /// The main line is gone; the witness may have died of the same.
     void main_lost();
+    /// A death of the witness waits for an answer on the main line.
+    [[nodiscard]] bool needs_main_answer() const { return death_.has_value(); }
 
     /// What is due with the witness. `may_open`: there is room for one more side line. `interval`:
     /// how long a line may be idle.
@@ -58,6 +63,7 @@ private:
 
     void died(const AgeSpan& age);
     void count_failure();
+    void witness_died(const AgeSpan& age, Instant now);
     [[nodiscard]] bool asking() const { return !suspected_.empty() || rechecks_; }
     void outlived(Duration age);
 
@@ -66,6 +72,8 @@ private:
     std::vector<AgeSpan> suspected_;  ///< the lowest first
     State state_ = State::closed;
     Instant opened_at_{};
+    std::optional<AgeSpan> death_;  ///< not confirmed yet
+    Instant died_at_{};
     Instant beat_{};   ///< of the last ping
     Instant alive_{};  ///< when it was answered last
     Instant deadline_ = kNever;

@@ -325,10 +325,21 @@ TEST(LifetimeWatch, a_witness_that_dies_at_that_age_confirms_it) {
     watch.suspect({2h, 2h});
     hold(2h);
     watch.ended(kFin, now);
+    CHECK(watch.known() == 0s && watch.needs_main_answer());
+    watch.main_answered(now);
     CHECK(watch.known() == 2h);
     CHECK(!watch.needs_a_line());
     CHECK(watch.explains({2h, 2h}));
     CHECK(!watch.explains({1h, 1h}));
+}
+
+TEST(LifetimeWatch, a_witness_that_died_with_the_main_line_tells_nothing) {
+    watch.suspect({2h, 2h});
+    hold(2h);
+    watch.ended(kFin, now);
+    watch.main_lost();
+    watch.main_answered(now);
+    CHECK(watch.known() == 0s && watch.lifetime() == 2h);
 }
 
 TEST(LifetimeWatch, a_witness_that_outlives_it_refutes_it) {
@@ -345,6 +356,7 @@ TEST(LifetimeWatch, one_witness_tells_of_several_suspicions) {
     hold(2h);
     CHECK(watch.lifetime() == 2h);
     watch.ended(kReset, now);
+    watch.main_answered(now);
     CHECK(watch.known() == 2h);
 }
 
