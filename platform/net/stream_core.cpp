@@ -169,7 +169,7 @@ void StreamCore::on_events(std::uint32_t events) {
         blocked_ = false;
     }
     readable_ = readable_ || (events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0;
-    hung_up_ = hung_up_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    drain_ = drain_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0;
     const boost::intrusive_ptr<StreamCore> self(this);
     in_event_ = true;
     if (readable_ && wants_input()) {
@@ -242,7 +242,7 @@ void StreamCore::receive() {
             const auto size = static_cast<std::size_t>(got);
             bytes_received_ += size;
             deliver(area.first(size));
-            if (size < area.size() && !hung_up_) {
+            if (size < area.size() && !drain_) {
                 readable_ = false;  // drained: what comes now will be told
                 return;
             }

@@ -114,9 +114,9 @@ private:
     bool paused_ : 1 = false;
     bool full_ : 1 = false;
     bool readable_ : 1 = false;  ///< the socket may have bytes that no further event will tell of
-    bool hung_up_ : 1 = false;   ///< the peer's end is among them
-    bool blocked_ : 1 = false;   ///< the kernel takes no more until an event says so
-    bool listed_ : 1 = false;    ///< on_turn will be called
+    bool drain_ : 1 = false;    ///< a short read is not the last: an end or urgent data lies behind
+    bool blocked_ : 1 = false;  ///< the kernel takes no more until an event says so
+    bool listed_ : 1 = false;   ///< on_turn will be called
     bool in_event_ : 1 = false;  ///< `settle` follows, no turn need be asked for
     bool fin_sent_ : 1 = false;
     bool fin_received_ : 1 = false;

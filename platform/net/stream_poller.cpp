@@ -39,7 +39,7 @@ int StreamPoller::add(StreamCore& stream, int socket) {
         epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     }
     epoll_event wanted{};
-    wanted.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    wanted.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     wanted.data.ptr = &stream;
     if (epoll_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &wanted) != 0) {
         return errno;

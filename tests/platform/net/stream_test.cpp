@@ -465,6 +465,19 @@ TEST(Stream, what_is_sent_in_place_keeps_its_order_and_survives_its_buffer) {
     }
 }
 
+/// A read ends at the urgent byte, short, though more has come.
+TEST(Stream, what_lies_behind_urgent_data_is_read_without_waiting_for_more) {
+    net = std::make_unique<Loopback>();
+    CHECK(net->listen().has_value());
+    RawClient raw(*net);
+    boost::asio::write(raw.socket, boost::asio::buffer("before", 6));
+    CHECK_EQUAL(1u, raw.socket.send(boost::asio::buffer("!", 1),
+                                    boost::asio::socket_base::message_out_of_band));
+    boost::asio::write(raw.socket, boost::asio::buffer("behind", 6));
+    CHECK(net->until([&] { return net->server && net->server->received_size == 12; }));
+    CHECK(as_text(net->server->received) == "beforebehind");
+}
+
 TEST(Stream, answers_are_gathered_in_one_block_also_outside_of_an_event) {
     for (const bool tls : {false, true}) {
         establish(tls);
