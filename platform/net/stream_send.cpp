@@ -19,6 +19,13 @@ constexpr std::size_t kInPlaceFromBytes = 8u << 10;
 /// A larger block of answers is not kept for the next event.
 constexpr std::size_t kCorkSizeBytes = 512u << 10;
 
+void empty(Bytes& block) {
+    block.clear();
+    if (block.capacity() > kCorkSizeBytes) {
+        block = {};
+    }
+}
+
 }  // namespace
 
 bool StreamCore::send(ByteView bytes) {
@@ -44,7 +51,7 @@ bool StreamCore::send(SharedBytes bytes) {
     }
     if (gathers() && bytes->size() >= kInPlaceFromBytes) {
         queue_.append(ByteView(thread_.cork()));
-        thread_.cork().clear();
+        empty(thread_.cork());
     } else if (gathers()) {
         return send(ByteView(*bytes));
     }
@@ -77,7 +84,7 @@ bool StreamCore::send_corked() {
     }
     if (TlsSession* const session = tls()) {
         session->write(scratch);
-        scratch.clear();
+        empty(scratch);
     } else if (!gathers()) {
         queue_.note_growth();
     }
@@ -131,11 +138,7 @@ int StreamCore::write_now(ByteView first, ByteView second) {
         queue_.append(first.subspan(std::min(taken, first.size())));
         queue_.append(second.subspan(taken > first.size() ? taken - first.size() : 0));
     }
-    Bytes& cork = thread_.cork();
-    cork.clear();
-    if (cork.capacity() > kCorkSizeBytes) {
-        cork = {};
-    }
+    empty(thread_.cork());
     return error != 0 || queue_.empty() ? error : write_queued();
 }
 
@@ -192,7 +195,7 @@ void StreamCore::flush() {
         end_output();
     } else if (!blocked_ && unsent_bytes() > 0) {
         queue_.append(ByteView(thread_.cork()));
-        thread_.cork().clear();
+        empty(thread_.cork());
         ask_turn();  // others have theirs first
     }
 }
