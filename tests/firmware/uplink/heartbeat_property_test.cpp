@@ -31,9 +31,10 @@ Duration between(std::mt19937_64& random, Duration least, Duration most) {
 
 PathSpec any_path(std::mt19937_64& random, bool calm) {
     const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+    const auto below = [&](unsigned most) { return static_cast<std::size_t>(random() % most); };
     PathSpec spec;
     constexpr std::array kKinds{CutKind::fin, CutKind::reset, CutKind::silent, CutKind::none};
-    spec.cut_kind = kKinds[random() % (chance(90) ? 3 : 4)];
+    spec.cut_kind = kKinds[below(chance(90) ? 3 : 4)];
     spec.reset_late = chance(50);
     spec.cut = between(random, 5s, 30min);
     spec.cut_jitter = chance(30) ? spec.cut / 100 : 0us;
@@ -42,18 +43,18 @@ PathSpec any_path(std::mt19937_64& random, bool calm) {
     spec.round_trip_jitter = spec.round_trip / 4;
     if (chance(30)) {
         spec.lifetime = between(random, 30s, 24h);
-        spec.lifetime_kind = kKinds[random() % 3];
+        spec.lifetime_kind = kKinds[below(3)];
     }
     spec.data_every = chance(30) ? between(random, 1s, 1h) : 0us;
     if (!calm) {
         spec.loss_per_mille = chance(50) ? static_cast<unsigned>(random() % 20) : 0;
-        for (std::size_t n = random() % 4; n > 0; --n) {
+        for (std::size_t n = below(4); n > 0; --n) {
             spec.outages.emplace_back(between(random, 10s, kWeek), between(random, 1s, 1h));
         }
-        for (std::size_t n = random() % 3; n > 0; --n) {
+        for (std::size_t n = below(3); n > 0; --n) {
             spec.hub_restarts.push_back(between(random, 10s, kWeek));
         }
-        for (std::size_t n = random() % 3; n > 0; --n) {
+        for (std::size_t n = below(3); n > 0; --n) {
             spec.whims.push_back(between(random, 10s, kWeek));
         }
     }
