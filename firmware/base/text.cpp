@@ -19,7 +19,15 @@ bool is_digit(char c) {
 
 std::string quoted(std::string_view text) {
     // What a person mistyped is short; the rest of a long text helps nobody.
-    return "\"" + std::string(text.substr(0, 40)) + (text.size() > 40 ? "…\"" : "\"");
+    constexpr std::size_t kMost = 40;
+    if (text.size() <= kMost) {
+        return "\"" + std::string(text) + "\"";
+    }
+    std::size_t size = kMost;  // not within a character of UTF-8
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0u) == 0x80u) {
+        --size;
+    }
+    return "\"" + std::string(text.substr(0, size)) + "…\"";
 }
 
 /// Takes exactly `digits` digits from the front of `text`.

@@ -150,6 +150,12 @@ TEST(Units, an_error_says_what_would_be_right) {
                  parse_size("64 k").error().message.c_str());
 }
 
+TEST(Units, long_texts_are_cut_between_characters_in_messages) {
+    const std::string text = std::string(39, '1') + "\u00e9 weeks";  // é is bytes 39 and 40
+    const std::string message = parse_duration(text).error().message;
+    CHECK(message.starts_with("\"" + std::string(39, '1') + "\u2026\""));
+}
+
 TEST(Units, durations_are_written_in_the_largest_unit_that_is_whole) {
     const std::vector<std::pair<std::int64_t, std::string>> table{
         {0, "0 s"},
