@@ -42,6 +42,8 @@ struct Config {
         Duration connect_timeout = std::chrono::seconds(10);
         Duration retry_min = std::chrono::milliseconds(500);  ///< 10 ms to 1 h
         Duration retry_max = std::chrono::seconds(60);        ///< retry_min to 1 h
+        Duration message_timeout =
+            std::chrono::minutes(5);       ///< from the first byte of a hub's message to its last
         websocket::DeflatePolicy deflate;  ///< off: batches are compressed already
     };
     std::optional<Uplink> uplink;

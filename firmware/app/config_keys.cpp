@@ -171,6 +171,7 @@ void read_uplink(Section& section, Config::Uplink& uplink) {
         section.problem("retry_min", "is longer than retry_max, " +
                                          in_quotes(format_duration(uplink.retry_max)));
     }
+    section.duration("message_timeout", uplink.message_timeout, 100ms, 24h);
     read_deflate(section, uplink.deflate);
     section.unsupported("proxy", "this version connects to the hub directly; remove the key");
 }

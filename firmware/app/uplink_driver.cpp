@@ -1,5 +1,6 @@
 #include "firmware/app/uplink_driver.h"
 
+#include <algorithm>
 #include <fstream>
 #include <utility>
 
@@ -209,6 +210,7 @@ void UplinkDriver::receive(std::span<std::byte> bytes, Now now) {
             break;
         }
         if (event->kind == Kind::binary) {
+            message_due_ = kNever;
             if (const Result<void> result = engine_.received(event->payload, now.monotonic);
                 !result) {
                 end_line(result.error(), websocket::CloseCode::protocol_error);
@@ -232,6 +234,10 @@ void UplinkDriver::receive(std::span<std::byte> bytes, Now now) {
     if (!out.empty()) {
         link_->stream->send(out);
     }
+    // A hub that never ends what it has begun is heard all the time, and yet says nothing.
+    message_due_ = socket_ && socket_->in_message()
+                       ? std::min(message_due_, now.monotonic + config_.message_timeout)
+                       : kNever;
     if (const std::optional<std::int64_t> told = engine_.take_server_time()) {
         log::info("uplink: live at " + config_.url + " (" + link_->stream->peer() + ")");
         logged_.clear();
@@ -261,7 +267,7 @@ void UplinkDriver::end_line(const Error& error, websocket::CloseCode code) {
     socket_.reset();
     head_.reset();
     handshake_.reset();
-    upgrade_due_ = kNever;
+    upgrade_due_ = message_due_ = kNever;
     writable_ = true;
     engine_.disconnected(error, system::monotonic_now());
     node_.poke();
@@ -276,6 +282,10 @@ Instant UplinkDriver::turn(Now now) {
     }
     if (upgrade_due_ <= now.monotonic) {
         end_line({ErrorCode::timeout, "no answer to the WebSocket handshake"},
+                 websocket::CloseCode::normal);
+    }
+    if (message_due_ <= now.monotonic) {
+        end_line({ErrorCode::timeout, "the hub did not finish a message in time"},
                  websocket::CloseCode::normal);
     }
     if (socket_) {
@@ -293,7 +303,7 @@ Instant UplinkDriver::turn(Now now) {
     for (const std::string& notice : engine_.take_notices()) {
         log::warning("uplink: " + notice);
     }
-    return std::min(engine_.deadline(), upgrade_due_);
+    return std::min({engine_.deadline(), upgrade_due_, message_due_});
 }
 
 void UplinkDriver::send_due(Now now) {

@@ -81,6 +81,7 @@ private:
     websocket::DeflateContexts deflate_contexts_;
     std::optional<websocket::Connection> socket_;
     Instant upgrade_due_ = kNever;
+    Instant message_due_ = kNever;  ///< when the one that is unfinished must be whole
     bool writable_ = true;
     bool draining_ = false;  ///< rows of the store were read, and not all are acknowledged yet
     bool stopped_ = false;

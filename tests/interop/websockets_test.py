@@ -250,6 +250,22 @@ class Server(Scenario):
         self.assertEqual(sorted(*[rows.values() for rows in hub.channels.values()]), ["c0", "c1", "c2"])
         self.assertEqual(gateway.status()["journal"]["acknowledged_through"], 1000)
 
+    def test_a_hub_that_never_ends_a_message_is_left(self):
+        hub = line_peer.Hub()
+
+        async def handler(number, socket):
+            if number == 1:
+                socket.transport.write(b"\x82\x7e\x10\x00")
+                while not socket.transport.is_closing():
+                    socket.transport.write(b" ")
+                    await asyncio.sleep(0.2)
+                return None
+            await self.take_all(hub, socket, 1000)
+            return "done"
+
+        gateway = self.run_with_gateway(handler, uplink='message_timeout = "1 s"')
+        self.assertTrue(gateway.logged("did not finish a message in time"))
+
     def test_deflate_on_an_uplink(self):
         hub = line_peer.Hub()
 

@@ -93,6 +93,7 @@ TEST(Config, every_key_is_read) {
             some +
             "\"\nheartbeat = \"1 h\"\npong_timeout = \"100ms\"\nconnect_timeout = \"1.5 s\"\n"
             "retry_min = \"10 ms\"\nretry_max = \"1 min\"\ndeflate = \"shared\"\n"
+            "message_timeout = \"2 h\"\n"
             "[listen]\naddress = \"[::]:0\"\ntls_cert = \"" +
             some + "\"\ntls_key = \"" + some + "\"\nclient_ca = \"" + some +
             "\"\nallowed_origins = [\"https://ops.example.com\", \"*\"]\nmax_connections = 5\n"
@@ -113,6 +114,7 @@ TEST(Config, every_key_is_read) {
     CHECK(config->uplink->cert_file == some && config->uplink->key_file == some);
     CHECK(config->uplink->heartbeat == 1h && config->uplink->pong_timeout == 100ms);
     CHECK(config->uplink->connect_timeout == 1500ms);
+    CHECK(config->uplink->message_timeout == 2h);
     CHECK(config->uplink->retry_min == 10ms && config->uplink->retry_max == 1min);
     STRCMP_EQUAL("[::]:0", config->listen->address.c_str());
     CHECK(config->listen->tls_cert == some && config->listen->tls_key == some);
