@@ -44,7 +44,8 @@ std::optional<Client::Request> Client::next_request(Instant now) {
     return std::nullopt;
 }
 
-Client::Request Client::request(Lane which, std::string_view path, std::string body, Instant now) {
+Client::Request Client::request(Lane which, std::string_view path, const std::string& body,
+                                Instant now) {
     LaneState& state = lane(which);
     state.fresh = !std::exchange(state.connected, true);
     state.response.emplace(limits_.head_bytes);

@@ -58,9 +58,9 @@ public:
         std::string bytes;
     };
     [[nodiscard]] std::optional<Request> next_request(Instant now);
-    void receive(Lane lane, ByteView bytes, Instant now);
+    void receive(Lane which, ByteView bytes, Instant now);
     /// The lane's connection ended, or did not come about: then `why` says it.
-    void disconnected(Lane lane, Instant now,
+    void disconnected(Lane which, Instant now,
                       const Error& why = {ErrorCode::closed, "the connection ended"});
 
     /// What happened. After `closed` nothing more will.
@@ -102,11 +102,12 @@ private:
     };
 
     [[nodiscard]] LaneState& lane(Lane which) { return lanes_[static_cast<std::size_t>(which)]; }
-    [[nodiscard]] Request request(Lane which, std::string_view path, std::string body, Instant now);
+    [[nodiscard]] Request request(Lane which, std::string_view path, const std::string& body,
+                                  Instant now);
     [[nodiscard]] std::string take_queue();
     [[nodiscard]] bool status_is_good(Lane which, int status);
     void take_frames(std::string_view body);
-    void take_frame(std::string_view frame);
+    void take_frame(std::string_view text);
     void response_is_whole(Lane which, bool keep_alive);
     void fail_with(ErrorCode error, std::string why, std::uint16_t close_code = 0);
 

@@ -1,6 +1,7 @@
 #include "firmware/sockjs/json_strings.h"
 
 #include <charconv>
+#include <memory>
 
 namespace holdfast::sockjs {
 namespace {
@@ -123,8 +124,10 @@ std::optional<unsigned> JsonCursor::hex4() {
     if (rest_.size() < 4) {
         return std::nullopt;
     }
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 4, value, 16);
-    if (error != std::errc() || end != rest_.data() + 4) {
+    const std::string_view digits = rest_.substr(0, 4);
+    const char* const after = std::to_address(digits.end());
+    const auto [end, error] = std::from_chars(std::to_address(digits.begin()), after, value, 16);
+    if (error != std::errc() || end != after) {
         return std::nullopt;
     }
     rest_.remove_prefix(4);

@@ -106,16 +106,16 @@ public:
     /// The request would open a session: who is not welcome can be refused before.
     [[nodiscard]] bool opens_session(const http::Request& request) const;
     /// A request has come on a connection whose earlier ones have been answered.
-    void request(ExchangeId exchange, const http::Request& request, Now now);
+    void request(ExchangeId id, const http::Request& request, Now now);
     /// Bytes of a connection that has become a socket; unmasked in place.
-    void receive(ExchangeId exchange, std::span<std::byte> bytes, Instant now);
+    void receive(ExchangeId id, std::span<std::byte> bytes, Instant now);
     /// The connection ended, or the client has ended its side of it. A response under way is lost,
     /// and its session with it (1002), since nobody knows what of it has arrived.
-    void disconnected(ExchangeId exchange, Instant now);
+    void disconnected(ExchangeId id, Instant now);
     /// The connection does not take what it is given: messages wait in their session's queue until
     /// `go_on`.
-    void hold(ExchangeId exchange);
-    void go_on(ExchangeId exchange);
+    void hold(ExchangeId id);
+    void go_on(ExchangeId id);
 
     [[nodiscard]] std::optional<Event> next_event();
     [[nodiscard]] std::optional<Output> next_output(Instant now);
@@ -126,10 +126,10 @@ public:
 
     /// Errors: not_found (there is no such session, or it was closed), invalid (not UTF-8), full
     /// (`queue_bytes` would be exceeded). Nothing is queued then; the session stays as it is.
-    [[nodiscard]] Result<void> send(SessionId session, std::string_view text);
+    [[nodiscard]] Result<void> send(SessionId id, std::string_view text);
     /// What was sent before is delivered, then the client is told. A session that is not there is
     /// no error.
-    void close(SessionId session, std::uint16_t code, std::string_view reason);
+    void close(SessionId id, std::uint16_t code, std::string_view reason);
     [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
     /// What waits for a receiver; 0 for a session that is not there.
     [[nodiscard]] std::size_t queued_bytes(SessionId session) const;
@@ -177,7 +177,7 @@ private:
     [[nodiscard]] http::Response session_response(const http::Request& request) const;
 
     // server_sockets.cpp
-    void request_socket(ExchangeId id, Transport transport, const http::Request& request,
+    void request_socket(ExchangeId id, Transport transport, const http::Request& original,
                         Instant now);
     void begin_socket(ExchangeId id, Transport transport, const http::Response& response,
                       Socket socket, Instant now);

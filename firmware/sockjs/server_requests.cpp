@@ -52,8 +52,9 @@ bool is_same_origin(std::string_view origin, std::string_view host) {
          {std::pair{"http://", ":80"}, std::pair{"https://", ":443"}}) {
         const std::string_view prefix(scheme);
         if (http::equal_without_case(origin.substr(0, prefix.size()), prefix)) {
-            const auto bare = [port = std::string_view(port)](std::string_view text) {
-                return text.ends_with(port) ? text.substr(0, text.size() - port.size()) : text;
+            const std::string_view usual(port);
+            const auto bare = [usual](std::string_view text) {
+                return text.ends_with(usual) ? text.substr(0, text.size() - usual.size()) : text;
             };
             return http::equal_without_case(bare(origin.substr(prefix.size())), bare(host));
         }

@@ -45,10 +45,10 @@ public:
 
     // ---- What happens
 
-    void opened(std::size_t line, Instant now);
-    void failed(std::size_t line, Instant now);
-    void answered(std::size_t line, Instant now);
-    void ended(std::size_t line, const LineEnd& end, Instant now);
+    void opened(std::size_t index, Instant now);
+    void failed(std::size_t index, Instant now);
+    void answered(std::size_t index, Instant now);
+    void ended(std::size_t index, const LineEnd& end, Instant now);
     /// The main line answered something that was sent at `sent_at`.
     void main_answered(Instant sent_at);
     /// The main line is gone, and all that the side lines seemed to tell with it.

@@ -9,8 +9,8 @@ namespace holdfast::uplink {
 namespace {
 
 constexpr std::int64_t kVersion = 1;
-constexpr std::int64_t kLongest_ms = std::int64_t{1000} * 86400 * 365;
-constexpr std::int64_t kWorthwhileAge_s = std::int64_t{6} * 86400;
+constexpr std::int64_t kLongestMilliseconds = std::int64_t{1000} * 86400 * 365;
+constexpr std::int64_t kWorthwhileAgeSeconds = std::int64_t{6} * 86400;
 
 std::int64_t milliseconds(Duration duration) {
     return duration.count() / 1000;
@@ -78,8 +78,9 @@ std::optional<PathKnowledge> knowledge_from_text(std::string_view text) {
         at = next;
     }
     const auto& [version, safe, cut, kind, counts, lifetime, checked] = fields;
-    if (at != end || version != kVersion || safe > kLongest_ms || cut > kLongest_ms ||
-        lifetime > kLongest_ms || kind > static_cast<std::int64_t>(CutKind::silent) ||
+    if (at != end || version != kVersion || safe > kLongestMilliseconds ||
+        cut > kLongestMilliseconds || lifetime > kLongestMilliseconds ||
+        kind > static_cast<std::int64_t>(CutKind::silent) ||
         counts > static_cast<std::int64_t>(Counts::from_hub_only) || (cut != 0 && cut < safe)) {
         return std::nullopt;
     }
@@ -93,7 +94,7 @@ bool worth_writing(const PathKnowledge& written, const PathKnowledge& now) {
     return written.kind != now.kind || written.counts != now.counts ||
            moved(written.safe, now.safe) || moved(written.cut, now.cut) ||
            moved(written.lifetime, now.lifetime) ||
-           now.checked_s - written.checked_s >= kWorthwhileAge_s;
+           now.checked_s - written.checked_s >= kWorthwhileAgeSeconds;
 }
 
 }  // namespace holdfast::uplink
