@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "firmware/base/bytes.h"
+#include "firmware/base/clock.h"
+#include "firmware/base/entropy.h"
+#include "firmware/base/error.h"
+#include "firmware/http/message.h"
+#include "firmware/journal/journal.h"
+#include "firmware/uplink/ladder.h"
+#include "firmware/uplink/passage.h"
+#include "firmware/uplink/uplink.h"
+#include "firmware/websocket/deflate.h"
+
+namespace holdfast::uplink {
+
+/// A stream to the hub, by a number that is never used again.
+using StreamId = std::uint64_t;
+
+struct ClientOptions {
+    UplinkOptions uplink;
+    http::Url hub;      ///< the target "/" means "/v1/uplink"
+    std::string proxy;  ///< its authority, for the names of notes; "": there is none
+    LadderOptions ladder;
+    websocket::DeflatePolicy deflate;
+    Duration connect_timeout = std::chrono::seconds(10);  ///< patience with the last rung
+    Duration message_timeout = std::chrono::minutes(5);
+    /// Frames gathered before they are given out as one `send`.
+    std::size_t gathered_bytes = 64u << 10;
+};
+
+/// What the owner of sockets, log and journal is to do.
+struct Action {
+    enum class Kind : std::uint8_t {
+        open,   ///< a stream to the hub (through the proxy if `proxied`; TLS if the url says so):
+                ///< answered by `opened` or `failed`
+        send,   ///< `bytes` on `stream`; if it takes no more, tell `congested`
+        shut,   ///< send what waits, then end it; nothing is to be told of it any more
+        abort,  ///< drop it at once; nothing is to be told of it any more
+        log,    ///< `text`, at `level`
+        note,   ///< keep `text` under `name` in the journal, for `remember` at the next start
+        told,   ///< the hub's clock says `server_time_us`
+    };
+    enum class Level : std::uint8_t { debug, info, warning };
+
+    Kind kind = Kind::open;
+    StreamId stream = 0;
+    bool proxied = false;
+    Bytes bytes = {};
+    Level level = Level::info;
+    std::string name = {};
+    std::string text = {};
+    std::int64_t server_time_us = 0;
+};
+
+/// The client's end, whole, without input and output: the Uplink engine, the ladder of paths, the
+/// line it holds, the one it moves to, and the side lines of the adaptive heartbeat. Lives as long
+/// as the node. Real sockets (firmware/app) and the simulation serve it alike.
+///
+/// After every call the owner calls `turn`, then drains `next_action`; and again at `deadline()`.
+/// What is to be read from the store it asks `engine()` for, as ever.
+class Client {
+public:
+    Client(journal::Journal& journal, const ClientOptions& options, Entropy& entropy);
+    ~Client();
+
+    /// A note that was kept; at the start.
+    void remember(std::string_view name, std::string_view text);
+    /// The name of the network this node is on (interface and gateway's hardware address); to be
+    /// told before each `turn` in which no line is up. Another name: another ladder, another
+    /// heartbeat.
+    void on_network(std::string_view network, Now now);
+
+    // ---- Streams
+
+    /// `authorization`: the header's value for what is sent on it, "" for none.
+    void opened(StreamId stream, std::string peer, std::string authorization, Now now);
+    void failed(StreamId stream, const Error& error, Now now);
+    void received(StreamId stream, std::span<std::byte> bytes, Now now);
+    /// The stream ended by itself. closed: by FIN; io: by RST; timeout.
+    void ended(StreamId stream, const Error& error, Now now);
+    void congested(StreamId stream);
+    void writable(StreamId stream);
+
+    // ---- Doing
+
+    void turn(Now now);
+    [[nodiscard]] std::optional<Action> next_action();
+    [[nodiscard]] Instant deadline() const;
+    /// Closes everything with 1001; no further tries.
+    void stop(Now now);
+
+    // ---- What is known
+
+    [[nodiscard]] Uplink& engine() { return engine_; }
+    [[nodiscard]] const Uplink& engine() const { return engine_; }
+    /// Of the line that is up, or of the next try.
+    [[nodiscard]] Path path() const;
+
+private:
+    Uplink engine_;
+};
+
+}  // namespace holdfast::uplink
