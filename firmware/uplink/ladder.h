@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -34,43 +36,55 @@ class Ladder {
 public:
     explicit Ladder(const LadderOptions& options);
 
-    /// This node is on another network now, where `worked` did the last time, if it is known.
+    /// This node is on another network now, where `worked` did the last time, if it is known. A
+    /// path that is no rung (the proxy is gone from the configuration) is as good as none.
     void on_network(std::optional<Path> worked);
     /// The rung to be tried, or in use.
-    [[nodiscard]] Path path() const;
+    [[nodiscard]] Path path() const { return rungs_[at_]; }
     /// The try on `path()` failed before a line was up. True: `path()` is another rung now, to be
     /// tried at once. False: the round is over (or it is not the path's fault); wait, then try
     /// `path()`.
     [[nodiscard]] bool failed(Trouble trouble);
     /// A line is up on `path()`. True: that is news, worth remembering for this network.
     [[nodiscard]] bool worked(Instant now);
-    /// For the present try: `patience_max` on the last rung that is left to try.
-    [[nodiscard]] Duration patience() const;
+    /// For the present try, or the part of it that can fail like this: `patience_max` where that
+    /// failure would leave no rung to try in this round. So a slow connection is waited for where
+    /// no other route is left, though other transports are.
+    [[nodiscard]] Duration patience(Trouble trouble = Trouble::passage) const;
 
     // ---- Better rungs, while a line is up on a lesser one
 
     /// A rung that is to be tried beside the line that is up; once, until `trial_ended`.
     [[nodiscard]] std::optional<Path> trial_due(Instant now);
-    /// `passed`: `path()` is the trial's rung now, and the line moves there. Else the next better
-    /// one is due at once, or all wait for the next time.
+    /// `passed`: `path()` is the trial's rung now, and the line moves there; it counts as the one
+    /// that works when `worked` is called. Else the next better one is due at once, or all wait for
+    /// the next time. Of no effect where the line has ended meanwhile.
     void trial_ended(bool passed, Instant now);
-    [[nodiscard]] Instant deadline() const { return trial_at_; }
-    /// The line ended: a trial is of no use now.
+    /// When `trial_due` has something; kNever while no line is up or a trial is out.
+    [[nodiscard]] Instant deadline() const { return up_ && !trial_ ? trial_at_ : kNever; }
+    /// The line ended: a trial is of no use now. When the next one is due is remembered for the
+    /// next line on the same rung: lines that are always cut young must not put it off for ever,
+    /// nor bring it about each time.
     void line_ended();
 
 private:
-    [[nodiscard]] std::size_t next_untried(std::size_t from) const;
+    [[nodiscard]] bool untried_after(Trouble trouble) const;
+    void begin_round(std::size_t at);
+    void forget_trials();
 
     LadderOptions options_;
     std::vector<Path> rungs_;
-    std::vector<bool> tried_;  ///< in this round
+    std::vector<bool> tried_;  ///< in this round: failed, or ruled out with its route
     std::size_t at_ = 0;
     std::size_t home_ = 0;  ///< where a round begins
     bool known_ = false;    ///< `home_` is what worked
     Duration patience_;
-    std::optional<std::size_t> trial_;
+
+    bool up_ = false;                   ///< a line is up on `at_`
+    std::optional<std::size_t> trial_;  ///< the one that is out
+    std::size_t trial_next_ = 0;        ///< the rung that is due at `trial_at_`
     Instant trial_at_ = kNever;
-    Duration trial_wait_{};
+    Duration trial_wait_;  ///< before `trial_at_`, when all had failed
 };
 
 }  // namespace holdfast::uplink

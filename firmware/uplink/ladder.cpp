@@ -1,0 +1,145 @@
+#include "firmware/uplink/ladder.h"
+
+#include <algorithm>
+
+#include "firmware/base/check.h"
+
+namespace holdfast::uplink {
+
+Ladder::Ladder(const LadderOptions& options)
+    : options_(options), patience_(options.patience_min), trial_wait_(options.trial_min) {
+    for (const bool proxied : {true, false}) {
+        if (proxied && !options.proxy) {
+            continue;
+        }
+        for (const Transport transport :
+             {Transport::websocket, Transport::xhr_streaming, Transport::xhr}) {
+            rungs_.push_back({proxied, transport});
+        }
+    }
+    begin_round(0);
+}
+
+void Ladder::begin_round(std::size_t at) {
+    tried_.assign(rungs_.size(), false);
+    at_ = at;
+}
+
+void Ladder::on_network(std::optional<Path> worked) {
+    const auto rung = worked ? std::ranges::find(rungs_, *worked) : rungs_.end();
+    known_ = rung != rungs_.end();
+    home_ = known_ ? static_cast<std::size_t>(rung - rungs_.begin()) : 0;
+    begin_round(home_);
+    patience_ = options_.patience_min;
+    up_ = false;
+    forget_trials();
+}
+
+// ---- Finding one that works
+
+/// Whether the round would go on if the present try failed like this.
+bool Ladder::untried_after(Trouble trouble) const {
+    if (trouble == Trouble::hub) {
+        return false;
+    }
+    for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
+        const bool ruled_out =
+            trouble == Trouble::route && rungs_[rung].proxied == rungs_[at_].proxied;
+        if (rung != at_ && !tried_[rung] && !ruled_out) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Ladder::failed(Trouble trouble) {
+    line_ended();
+    if (trouble == Trouble::hub) {
+        // The hub was reached, so this is the rung to come back on.
+        begin_round(at_);
+        return false;
+    }
+    if (!untried_after(trouble)) {
+        begin_round(home_);
+        patience_ = std::min(patience_ * 2, options_.patience_max);
+        return false;
+    }
+    tried_[at_] = true;
+    if (trouble == Trouble::route) {
+        for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
+            tried_[rung] = tried_[rung] || rungs_[rung].proxied == rungs_[at_].proxied;
+        }
+    }
+    at_ = static_cast<std::size_t>(std::ranges::find(tried_, false) - tried_.begin());
+    return true;
+}
+
+bool Ladder::worked(Instant now) {
+    const bool news = !known_ || home_ != at_;
+    if (news) {
+        forget_trials();
+    }
+    known_ = true;
+    home_ = at_;
+    begin_round(at_);
+    patience_ = options_.patience_min;
+    up_ = true;
+    if (at_ > 0 && trial_at_ == kNever) {
+        trial_at_ = now + trial_wait_;
+    }
+    return news;
+}
+
+Duration Ladder::patience(Trouble trouble) const {
+    return untried_after(trouble) ? patience_ : options_.patience_max;
+}
+
+// ---- Trials
+
+void Ladder::forget_trials() {
+    trial_.reset();
+    trial_next_ = 0;
+    trial_at_ = kNever;
+    trial_wait_ = options_.trial_min;
+}
+
+std::optional<Path> Ladder::trial_due(Instant now) {
+    if (deadline() > now) {
+        return std::nullopt;
+    }
+    HOLDFAST_CHECK(trial_next_ < at_);
+    trial_ = trial_next_;
+    return rungs_[*trial_];
+}
+
+void Ladder::trial_ended(bool passed, Instant now) {
+    if (!trial_) {
+        return;
+    }
+    const std::size_t rung = *trial_;
+    trial_.reset();
+    if (passed) {
+        forget_trials();
+        at_ = rung;
+        return;
+    }
+    trial_next_ = rung + 1;
+    trial_at_ = now;
+    if (trial_next_ == at_) {
+        trial_next_ = 0;
+        trial_wait_ = std::min(trial_wait_ * 2, options_.trial_max);
+        trial_at_ = now + trial_wait_;
+    }
+}
+
+void Ladder::line_ended() {
+    up_ = false;
+    if (trial_ || trial_next_ > 0) {
+        // What this series would have told is not known: all wait once more, as long as before.
+        trial_.reset();
+        trial_next_ = 0;
+        trial_at_ = kNever;
+    }
+}
+
+}  // namespace holdfast::uplink
