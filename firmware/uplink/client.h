@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,7 +31,8 @@ using StreamId = std::uint64_t;
 
 struct ClientOptions {
     UplinkOptions uplink;
-    http::Url hub;      ///< the target "/" means "/v1/uplink"
+    std::string url;    ///< of the hub, as it was configured: for the log
+    http::Url hub;      ///< the same, taken apart; the target "/" means "/v1/uplink"
     std::string proxy;  ///< its authority, for the names of notes; "": there is none
     LadderOptions ladder;
     websocket::DeflatePolicy deflate;
@@ -84,7 +87,7 @@ public:
     // ---- Streams
 
     /// `authorization`: the header's value for what is sent on it, "" for none.
-    void opened(StreamId stream, std::string peer, std::string authorization, Now now);
+    void opened(StreamId stream, std::string peer, const std::string& authorization, Now now);
     void failed(StreamId stream, const Error& error, Now now);
     void received(StreamId stream, std::span<std::byte> bytes, Now now);
     /// The stream ended by itself. closed: by FIN; io: by RST; timeout.
@@ -104,11 +107,70 @@ public:
 
     [[nodiscard]] Uplink& engine() { return engine_; }
     [[nodiscard]] const Uplink& engine() const { return engine_; }
-    /// Of the line that is up, or of the next try.
+    /// Of the line that is up, or of the try.
     [[nodiscard]] Path path() const;
 
 private:
+    /// One passage and its streams.
+    struct Line;
+    /// Where lines have their place: the main line, the one it moves to, the side lines.
+    static constexpr std::size_t kMain = 0;
+    static constexpr std::size_t kNext = 1;
+    static constexpr std::size_t kFirstSide = 2;
+    static constexpr std::size_t kPlaces = kFirstSide + kSideLineNumbers;
+    /// A side line is silent for no longer than that.
+    static constexpr Duration kLongestSideLine = std::chrono::minutes(35);
+
+    // client_lines.cpp: places, streams and passages
+    void open_line(std::size_t place, Path path, Now now);
+    void drop_line(std::size_t place, websocket::CloseCode code, std::string_view reason, Now now);
+    [[nodiscard]] std::pair<std::size_t, Lane> find(StreamId stream) const;
+    void drain(std::size_t place, Now now);
+    void happened(std::size_t place, const Passage::Event& event, Now now);
+    void take_orders(std::size_t place, Now now);
+
+    // client.cpp: what they mean
+    void open_main(Now now);
+    void main_happened(const Passage::Event& event, Now now);
+    void message_came(ByteView payload, Now now);
+    void end_main(const Error& error, websocket::CloseCode code, LineEnd end, Trouble trouble,
+                  Now now);
+    void next_happened(const Passage::Event& event, Now now);
+    void move_to_next(Now now);
+    void side_happened(std::size_t side, const Passage::Event& event, Now now);
+    void live(Now now);
+    void send_due(Now now);
+    void beat(Line& line, Now now);
+    void side_lines_due(Now now);
+    void trial_due(Now now);
+    void note_heartbeat(Now now);
+    void use_heartbeat_of(Path path, Now now);
+    [[nodiscard]] Duration silence() const;
+    [[nodiscard]] bool is_live() const { return engine_.state() == Uplink::State::live; }
+    [[nodiscard]] std::string ladder_note() const;
+    [[nodiscard]] std::string heartbeat_note(Path path) const;
+    void keep(const std::string& name, const std::string& text);
+    void log(Action::Level level, std::string text);
+    void log_failure(const Error& error, const std::string& what_follows);
+
+    ClientOptions options_;
+    Entropy& entropy_;
+    websocket::DeflateContexts deflate_contexts_;
     Uplink engine_;
+    Ladder ladder_;
+    std::map<std::string, std::string, std::less<>> notes_;
+    std::optional<std::string> network_;
+
+    std::array<std::unique_ptr<Line>, kPlaces> lines_;
+    StreamId last_stream_ = 0;
+    std::string heartbeat_of_;  ///< the note of what the adaptive heartbeat knows
+    std::optional<PathKnowledge> written_;
+    bool is_trial_ = false;  ///< the line at kNext tries a better rung
+    bool was_live_ = false;  ///< the main line has had its Welcome
+    bool more_ = false;      ///< there is more to send than one turn gives out
+    bool stopped_ = false;
+    std::deque<Action> actions_;
+    std::vector<std::string> logged_;  ///< failures that were logged in full
 };
 
 }  // namespace holdfast::uplink

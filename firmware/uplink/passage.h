@@ -1,14 +1,13 @@
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "firmware/base/bytes.h"
@@ -16,12 +15,10 @@
 #include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
-#include "firmware/sockjs/client.h"
 #include "firmware/uplink/ladder.h"
 #include "firmware/uplink/path.h"
 #include "firmware/uplink/side_line.h"
 #include "firmware/websocket/connection.h"
-#include "firmware/websocket/handshake.h"
 
 namespace holdfast::uplink {
 
@@ -33,10 +30,11 @@ inline constexpr std::size_t kLanes = 2;
 struct PassageOptions {
     http::Url hub;
     Path path;
-    std::vector<std::pair<std::string, std::string>> headers = {};  ///< Authorization, User-Agent
+    std::string user_agent = {};
     websocket::DeflatePolicy deflate = {};
     std::uint64_t message_size_bytes = 1u << 20;
-    /// Until there is a sign that bytes pass: the pong of the first ping, SockJS's first frame.
+    /// For each answer until there is a sign that bytes pass (the pong of the first ping, SockJS's
+    /// first frame); three times what the connecting took is added.
     Duration patience = std::chrono::seconds(10);
     /// From the first byte of a hub's message to its last.
     Duration message_timeout = std::chrono::minutes(5);
@@ -51,8 +49,9 @@ struct PassageOptions {
 /// `next_event` after every call, and calls `tick` at `deadline()`.
 class Passage {
 public:
-    Passage(PassageOptions options, Entropy& entropy, websocket::DeflateContexts& contexts,
-            Instant now);
+    virtual ~Passage() = default;
+    Passage(const Passage&) = delete;
+    Passage& operator=(const Passage&) = delete;
 
     // ---- Streams
 
@@ -67,13 +66,14 @@ public:
         Lane lane = Lane::receive;
         Bytes bytes = {};
     };
-    [[nodiscard]] std::optional<Order> next_order();
+    [[nodiscard]] virtual std::optional<Order> next_order(Instant now) = 0;
 
-    void opened(Lane lane, Instant now);
+    /// `authorization`: the header's value, "" for none; that of the first stream counts.
+    virtual void opened(Lane lane, const std::string& authorization, Instant now) = 0;
     /// `bytes` may be changed; they must stay until `next_event` gave nullopt.
-    void received(Lane lane, std::span<std::byte> bytes, Instant now);
+    virtual void received(Lane lane, std::span<std::byte> bytes, Instant now) = 0;
     /// The stream ended, or did not come about. closed: by FIN; io: by RST.
-    void ended(Lane lane, const Error& error, Instant now);
+    virtual void ended(Lane lane, const Error& error, Instant now) = 0;
 
     // ---- What happened
 
@@ -81,7 +81,6 @@ public:
         enum class Kind : std::uint8_t {
             up,       ///< 101, or SockJS's first frame: messages may be sent
             passes,   ///< bytes come through after that; once
-            heard,    ///< bytes came from the hub
             message,  ///< `payload`, valid until the next call
             pong,     ///< the answer to `ping`
             ended,    ///< `error`; nothing more will happen
@@ -90,31 +89,34 @@ public:
         ByteView payload = {};
         Error error = {ErrorCode::closed, ""};
         LineEnd end = {};                    ///< of `ended`, how it was
-        Trouble trouble = Trouble::passage;  ///< of `ended` before `passes`: where
+        Trouble trouble = Trouble::passage;  ///< of `ended`, what it says of the path
     };
-    [[nodiscard]] std::optional<Event> next_event();
+    [[nodiscard]] virtual std::optional<Event> next_event(Instant now) = 0;
 
-    // ---- What to do on it, after `up`
+    // ---- What to do on it, between `up` and `ended`
 
-    void send(ByteView head, ByteView body, websocket::Compression compression);
+    virtual void send(ByteView head, ByteView body, websocket::Compression compression) = 0;
     /// `silence`: the hub is told how long this line may be silent from now on. On SockJS an empty
     /// Envelope, which the hub answers.
-    void ping(std::optional<Duration> silence);
+    virtual void ping(std::optional<Duration> silence) = 0;
     /// Bytes that nobody answers: an unsolicited Pong. On SockJS nothing.
-    void speak();
-    /// Ends it, in order if it can be. No event follows.
-    void close(websocket::CloseCode code, std::string_view reason);
+    virtual void speak() = 0;
+    /// Ends it, in order if it can be; at any time. Nothing more happens.
+    virtual void close(websocket::CloseCode code, std::string_view reason) = 0;
     /// Ends it at once.
-    void abort();
+    virtual void abort() = 0;
 
-    [[nodiscard]] Path path() const { return options_.path; }
-    [[nodiscard]] bool is_up() const { return up_; }
-    [[nodiscard]] Instant deadline() const;
-    void tick(Instant now);
+    /// Given to `send` and not yet taken by `next_order`.
+    [[nodiscard]] virtual std::size_t gathered_bytes() const = 0;
+    [[nodiscard]] virtual Instant deadline() const = 0;
+    virtual void tick(Instant now) = 0;
 
-private:
-    PassageOptions options_;
-    bool up_ = false;
+protected:
+    Passage() = default;
 };
+
+[[nodiscard]] std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
+                                                    websocket::DeflateContexts& contexts,
+                                                    Instant now);
 
 }  // namespace holdfast::uplink

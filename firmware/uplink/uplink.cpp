@@ -76,6 +76,14 @@ void Uplink::renewed(Instant now) {
     connected(now);
 }
 
+void Uplink::another_way(const Error& error, Instant now) {
+    tell_heartbeat(LineEnd{EndKind::ours, 0}, error, now);
+    state_ = State::connecting;
+    since_ = now;
+    last_error_ = error.message;
+    forget_line();
+}
+
 void Uplink::forget_line() {
     give_up_.reset();
     greeting_.reset();

@@ -72,6 +72,9 @@ public:
     /// A new line has taken the place of the present one, which the owner then closes: Hello and
     /// resume, without back-off.
     void renewed(Instant now);
+    /// No line came about, or it ended before Welcome, and the owner makes another at once, another
+    /// way: the state is `connecting` again.
+    void another_way(const Error& error, Instant now);
     /// Any bytes came from the peer.
     void heard(Instant now);
     /// A message came. An error means that the hub broke the contract: close the line with 1002 and

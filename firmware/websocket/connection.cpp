@@ -267,6 +267,15 @@ bool Connection::send_ping(ByteView payload, Bytes& out) {
     return true;
 }
 
+bool Connection::send_pong(ByteView payload, Bytes& out) {
+    HOLDFAST_CHECK(payload.size() <= kMaxControlPayload);
+    if (close_sent_) {
+        return false;
+    }
+    write_frame({.opcode = Opcode::pong}, payload, {}, out);
+    return true;
+}
+
 void Connection::close(CloseCode code, std::string_view reason, Bytes& out) {
     const auto number = static_cast<std::uint16_t>(code);
     HOLDFAST_CHECK(code == CloseCode::no_status || is_sendable(number));

@@ -87,6 +87,8 @@ public:
     bool begin_message(Opcode opcode, std::uint64_t size_bytes, Bytes& out);
     /// At most 125 bytes.
     bool send_ping(ByteView payload, Bytes& out);
+    /// One that nobody asked for and nobody answers (Section 5.5.3); at most 125 bytes.
+    bool send_pong(ByteView payload, Bytes& out);
 
     /// Begins the close handshake. `reason` is cut to 123 bytes at a character boundary. A second
     /// call does nothing.

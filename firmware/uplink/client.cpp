@@ -1,0 +1,409 @@
+#include "firmware/uplink/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "firmware/base/text.h"
+#include "firmware/uplink/client_line.h"
+
+/// The upper half of the client: what happens on its lines, and what follows from that.
+
+namespace holdfast::uplink {
+
+namespace {
+
+/// As long as the journal keeps.
+constexpr std::size_t kLongestNote = 200;
+constexpr std::size_t kMostLogged = 16;
+
+ClientOptions with_ladder(ClientOptions options) {
+    options.ladder.proxy = !options.proxy.empty();
+    options.ladder.patience_max = options.connect_timeout;
+    options.ladder.patience_min =
+        std::min(options.ladder.patience_min, options.ladder.patience_max);
+    return options;
+}
+
+}  // namespace
+
+Client::Client(journal::Journal& journal, const ClientOptions& options, Entropy& entropy)
+    : options_(with_ladder(options)),
+      entropy_(entropy),
+      engine_(journal, options_.uplink, entropy),
+      ladder_(options_.ladder) {}
+
+Client::~Client() = default;
+
+// ---- What is remembered
+
+void Client::remember(std::string_view name, std::string_view text) {
+    notes_.insert_or_assign(std::string(name), std::string(text));
+}
+
+void Client::keep(const std::string& name, const std::string& text) {
+    if (name.size() > kLongestNote || text.size() > kLongestNote) {
+        return;
+    }
+    notes_.insert_or_assign(name, text);
+    actions_.push_back({.kind = Action::Kind::note, .name = name, .text = text});
+}
+
+std::string Client::ladder_note() const {
+    return "ladder " + network_.value_or("") + ' ' + options_.hub.authority();
+}
+
+std::string Client::heartbeat_note(Path path) const {
+    return "heartbeat " + network_.value_or("") + ' ' + name(path) +
+           (path.proxied ? ' ' + options_.proxy : "") + ' ' + options_.hub.authority();
+}
+
+void Client::on_network(std::string_view network, Now) {
+    if (network_ == network || lines_[kMain]) {
+        return;
+    }
+    network_ = network;
+    const auto known = notes_.find(ladder_note());
+    ladder_.on_network(known == notes_.end() ? std::nullopt : path_from_name(known->second));
+}
+
+/// What is known of the idle limit is known of one path.
+void Client::use_heartbeat_of(Path path, Now now) {
+    AdaptiveHeartbeat* const heartbeat = engine_.adaptive();
+    std::string note = heartbeat_note(path);
+    if (heartbeat == nullptr || heartbeat_of_ == note) {
+        return;
+    }
+    const auto known = notes_.find(note);
+    written_ = known == notes_.end() ? std::nullopt : knowledge_from_text(known->second);
+    heartbeat_of_ = std::move(note);
+    heartbeat->on_path(written_, now);
+}
+
+void Client::note_heartbeat(Now now) {
+    const AdaptiveHeartbeat* const heartbeat = engine_.adaptive();
+    if (heartbeat == nullptr || !was_live_) {
+        return;
+    }
+    const std::optional<PathKnowledge> known = heartbeat->knowledge(now);
+    if (known && (!written_ || worth_writing(*written_, *known))) {
+        log(Action::Level::info,
+            "this path lets a line be idle for " +
+                (known->kind == CutKind::none
+                     ? "as long as was tried"
+                     : format_duration(known->cut) + " (" + name(known->kind) + ")") +
+                "; a beat every " + format_duration(heartbeat->interval()));
+        written_ = known;
+        keep(heartbeat_of_, to_text(*known));
+    }
+}
+
+// ---- The main line
+
+void Client::open_main(Now now) {
+    open_line(kMain, ladder_.path(), now);
+}
+
+void Client::main_happened(const Passage::Event& event, Now now) {
+    switch (event.kind) {
+        case Passage::Event::Kind::up:
+            engine_.connected(now.monotonic);
+            break;
+        case Passage::Event::Kind::message:
+            message_came(event.payload, now);
+            break;
+        case Passage::Event::Kind::ended:
+            end_main(engine_.give_up(now.monotonic).value_or(event.error),
+                     websocket::CloseCode::normal, event.end, event.trouble, now);
+            break;
+        case Passage::Event::Kind::passes:
+        case Passage::Event::Kind::pong:
+            break;
+    }
+}
+
+void Client::message_came(ByteView payload, Now now) {
+    if (const Result<void> result = engine_.received(payload, now.monotonic); !result) {
+        end_main(result.error(), websocket::CloseCode::protocol_error, {EndKind::ours, 0},
+                 Trouble::hub, now);
+        return;
+    }
+    if (is_live() && !was_live_) {
+        live(now);
+    }
+    if (const std::optional<std::int64_t> told = engine_.take_server_time()) {
+        actions_.push_back({.kind = Action::Kind::told, .server_time_us = *told});
+    }
+}
+
+void Client::live(Now now) {
+    const Line& line = *lines_[kMain];
+    was_live_ = true;
+    logged_.clear();
+    if (ladder_.worked(now.monotonic)) {
+        keep(ladder_note(), name(line.path));
+    }
+    use_heartbeat_of(line.path, now);
+    const std::string way = line.path == Path{} ? "" : " by " + name(line.path);
+    log(Action::Level::info, "live at " + options_.url + " (" + line.peer + ")" + way);
+}
+
+/// The main line is not there any more, or is to be ended.
+void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end, Trouble trouble,
+                      Now now) {
+    if (error.code == ErrorCode::timeout) {
+        lines_[kMain]->passage->abort();  // nobody hears a farewell
+    }
+    drop_line(kMain, code, code == websocket::CloseCode::normal ? "" : error.message, now);
+    drop_line(kNext, websocket::CloseCode::normal, "", now);
+    more_ = false;
+    if (std::exchange(was_live_, false)) {
+        if (error.code == ErrorCode::closed) {
+            log(Action::Level::info, "the line ended: " + error.message);
+        } else {
+            log_failure(error, "; readings are kept, and a new line follows by itself");
+        }
+        ladder_.line_ended();
+        engine_.disconnected(error, now.monotonic, end);
+    } else if (ladder_.failed(trouble)) {
+        log_failure(error, "; next way: " + name(ladder_.path()));
+        engine_.another_way(error, now.monotonic);
+        open_main(now);
+    } else {
+        log_failure(error, "; readings are kept, and the next tries follow by themselves");
+        engine_.disconnected(error, now.monotonic, end);
+    }
+}
+
+void Client::send_due(Now now) {
+    Line& line = *lines_[kMain];
+    if (engine_.ping_due(now.monotonic)) {
+        beat(line, now);
+    }
+    more_ = false;
+    while (line.writable && !more_) {
+        const std::optional<Outgoing> message = engine_.next_message(now.monotonic);
+        if (!message) {
+            break;
+        }
+        // The body is a record, whose columns are compressed already.
+        line.passage->send(
+            message->head, message->body ? ByteView(*message->body) : ByteView{},
+            message->body ? websocket::Compression::off : websocket::Compression::automatic);
+        more_ = line.passage->gathered_bytes() >= options_.gathered_bytes;
+    }
+    take_orders(kMain, now);
+}
+
+/// The hub is told when it is to wait longer than it was told, or much shorter.
+void Client::beat(Line& line, Now now) {
+    const Duration quiet = silence();
+    const bool news = quiet > line.announced || quiet < line.announced / 2;
+    line.passage->ping(news ? std::optional(quiet) : std::nullopt);
+    line.announced = news ? quiet : line.announced;
+    engine_.ping_sent(now.monotonic);
+}
+
+/// With some room to grow, so that not every beat need tell it.
+Duration Client::silence() const {
+    const AdaptiveHeartbeat* const heartbeat = engine_.adaptive();
+    const Duration interval =
+        heartbeat == nullptr ? options_.uplink.heartbeat : heartbeat->interval();
+    return interval + interval / 4;
+}
+
+// ---- The line it moves to
+
+void Client::trial_due(Now now) {
+    if (!is_live() || lines_[kNext]) {
+        return;
+    }
+    if (const std::optional<Path> path = ladder_.trial_due(now.monotonic)) {
+        is_trial_ = true;
+        open_line(kNext, *path, now);
+    }
+}
+
+void Client::next_happened(const Passage::Event& event, Now now) {
+    if (event.kind == Passage::Event::Kind::passes) {
+        move_to_next(now);
+    } else if (event.kind == Passage::Event::Kind::ended) {
+        log(Action::Level::debug, (is_trial_ ? "a better way, " : "a new line, ") +
+                                      name(lines_[kNext]->path) +
+                                      ", did not come about: " + event.error.message);
+        lines_[kNext].reset();
+        if (is_trial_) {
+            ladder_.trial_ended(false, now.monotonic);
+        }
+    }
+}
+
+/// Make before break: the old line ends when bytes pass on the new one, and resume does the rest.
+void Client::move_to_next(Now now) {
+    if (is_trial_) {
+        ladder_.trial_ended(true, now.monotonic);
+        log(Action::Level::info,
+            "a better way works again: the line moves to " + name(lines_[kNext]->path));
+    } else {
+        log(Action::Level::debug, "the line is renewed before its time is up");
+    }
+    drop_line(kMain, websocket::CloseCode::normal, "the line moves", now);
+    lines_[kMain] = std::move(lines_[kNext]);
+    was_live_ = more_ = false;
+    engine_.renewed(now.monotonic);
+}
+
+// ---- Side lines
+
+void Client::side_lines_due(Now now) {
+    AdaptiveHeartbeat* const heartbeat = engine_.adaptive();
+    while (heartbeat != nullptr) {
+        const std::optional<LineAction> action = heartbeat->next(now.monotonic);
+        if (!action) {
+            return;
+        }
+        const std::size_t place = kFirstSide + action->line;
+        switch (action->kind) {
+            case LineAction::Kind::open:
+                if (path().transport == Transport::websocket && is_live()) {
+                    open_line(place, path(), now);
+                } else {
+                    heartbeat->line_failed(action->line, now.monotonic);
+                }
+                break;
+            case LineAction::Kind::ping:
+                if (lines_[place]) {
+                    lines_[place]->passage->ping(std::nullopt);
+                    take_orders(place, now);
+                }
+                break;
+            case LineAction::Kind::speak:
+                if (lines_[place]) {
+                    lines_[place]->passage->speak();
+                    take_orders(place, now);
+                }
+                break;
+            case LineAction::Kind::close:
+                drop_line(place, websocket::CloseCode::normal, "", now);
+                break;
+            case LineAction::Kind::renew:
+                if (!lines_[kNext]) {
+                    is_trial_ = false;
+                    open_line(kNext, path(), now);
+                }
+                break;
+        }
+    }
+}
+
+void Client::side_happened(std::size_t side, const Passage::Event& event, Now now) {
+    AdaptiveHeartbeat& heartbeat = *engine_.adaptive();
+    switch (event.kind) {
+        case Passage::Event::Kind::passes:
+            heartbeat.line_opened(side, now.monotonic);
+            break;
+        case Passage::Event::Kind::pong:
+            heartbeat.line_answered(side, now.monotonic);
+            break;
+        case Passage::Event::Kind::ended:
+            if (lines_[kFirstSide + side]->passes) {
+                heartbeat.line_ended(side, event.end, now.monotonic);
+            } else {
+                heartbeat.line_failed(side, now.monotonic);
+            }
+            lines_[kFirstSide + side].reset();
+            break;
+        case Passage::Event::Kind::up:
+        case Passage::Event::Kind::message:
+            break;
+    }
+}
+
+// ---- Turns
+
+void Client::turn(Now now) {
+    if (stopped_) {
+        return;
+    }
+    if (engine_.connect_due(now.monotonic)) {
+        open_main(now);
+    }
+    for (std::size_t place = 0; place < kPlaces; ++place) {
+        if (lines_[place] && lines_[place]->passage->deadline() <= now.monotonic) {
+            lines_[place]->passage->tick(now.monotonic);
+            drain(place, now);
+        }
+    }
+    if (lines_[kMain] && lines_[kMain]->up) {
+        if (const std::optional<Error> error = engine_.give_up(now.monotonic)) {
+            const bool dead = error->code == ErrorCode::timeout;
+            end_main(*error, websocket::CloseCode::normal,
+                     {dead ? EndKind::unanswered : EndKind::ours, 0},
+                     dead ? Trouble::passage : Trouble::hub, now);
+        } else {
+            send_due(now);
+        }
+    }
+    side_lines_due(now);
+    trial_due(now);
+    for (std::string& notice : engine_.take_notices()) {
+        log(Action::Level::warning, std::move(notice));
+    }
+    note_heartbeat(now);
+}
+
+std::optional<Action> Client::next_action() {
+    if (actions_.empty()) {
+        return std::nullopt;
+    }
+    Action action = std::move(actions_.front());
+    actions_.pop_front();
+    return action;
+}
+
+Instant Client::deadline() const {
+    if (stopped_) {
+        return kNever;
+    }
+    if (more_ && lines_[kMain] && lines_[kMain]->writable) {
+        return {};
+    }
+    Instant due = engine_.deadline();
+    for (const std::unique_ptr<Line>& line : lines_) {
+        due = line ? std::min(due, line->passage->deadline()) : due;
+    }
+    return is_live() && !lines_[kNext] ? std::min(due, ladder_.deadline()) : due;
+}
+
+void Client::stop(Now now) {
+    stopped_ = true;
+    for (std::size_t place = 0; place < kPlaces; ++place) {
+        drop_line(place, websocket::CloseCode::going_away, "this node stops", now);
+    }
+    engine_.disconnected({ErrorCode::closed, "this node stops"}, now.monotonic,
+                         LineEnd{EndKind::ours, 0});
+}
+
+Path Client::path() const {
+    return lines_[kMain] ? lines_[kMain]->path : ladder_.path();
+}
+
+// ---- The log
+
+void Client::log(Action::Level level, std::string text) {
+    actions_.push_back({.kind = Action::Kind::log, .level = level, .text = std::move(text)});
+}
+
+/// Once in full for each kind of failure; the same again is only worth a debug line.
+void Client::log_failure(const Error& error, const std::string& what_follows) {
+    if (std::ranges::find(logged_, error.message) != logged_.end()) {
+        log(Action::Level::debug, "again: " + error.message);
+        return;
+    }
+    if (logged_.size() >= kMostLogged) {
+        logged_.erase(logged_.begin());
+    }
+    logged_.push_back(error.message);
+    log(Action::Level::warning, options_.url + ": " + error.message + what_follows);
+}
+
+}  // namespace holdfast::uplink

@@ -1,0 +1,16 @@
+#include "firmware/uplink/passage.h"
+
+#include "firmware/uplink/sockjs_passage.h"
+#include "firmware/uplink/websocket_passage.h"
+
+namespace holdfast::uplink {
+
+std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
+                                      websocket::DeflateContexts& contexts, Instant now) {
+    if (options.path.transport == Transport::websocket) {
+        return std::make_unique<WebSocketPassage>(std::move(options), entropy, contexts, now);
+    }
+    return std::make_unique<SockJsPassage>(std::move(options), entropy, now);
+}
+
+}  // namespace holdfast::uplink
