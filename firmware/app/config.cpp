@@ -18,7 +18,8 @@ constexpr std::size_t kFileSizeLimit = 1u << 20u;
 /// The sections of one file.
 class Document {
 public:
-    Document(const toml::table& root, Problems& problems) : root_(root), problems_(problems) {}
+    Document(const toml::table& root, const Environment& environment, Problems& problems)
+        : root_(root), environment_(environment), problems_(problems) {}
 
     Config read() {
         Config config;
@@ -30,7 +31,7 @@ public:
         read_table("journal", [&](Section& section) { read_journal(section, config.journal); });
         read_table("uplink", [&](Section& section) {
             config.uplink = Config::Uplink{};
-            read_uplink(section, *config.uplink);
+            read_uplink(section, *config.uplink, environment_);
         });
         read_table("listen", [&](Section& section) {
             config.listen = Config::Listen{};
@@ -128,6 +129,7 @@ private:
     }
 
     const toml::table& root_;
+    const Environment& environment_;
     Problems& problems_;
     std::vector<std::string_view> known_;
 };
@@ -181,15 +183,16 @@ Result<std::string> read_file(const std::filesystem::path& file) {
 
 }  // namespace
 
-Result<Config> load_config(const std::filesystem::path& file) {
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
     const auto text = read_file(file);
     if (!text) {
         return std::unexpected(text.error());
     }
-    return parse_config(*text, file.native());
+    return parse_config(*text, file.native(), environment);
 }
 
-Result<Config> parse_config(std::string_view text, const std::string& name) {
+Result<Config> parse_config(std::string_view text, const std::string& name,
+                            const Environment& environment) {
     Problems problems(name);
     // The parser looks ahead, and would name another line.
     std::uint32_t line_number = 1;
@@ -208,7 +211,7 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
                      syntax_sentence(parsed.error().description()));
         return fail(ErrorCode::invalid, problems.text());
     }
-    Config config = Document(parsed.table(), problems).read();
+    Config config = Document(parsed.table(), environment, problems).read();
     if (!problems.empty()) {
         return fail(ErrorCode::invalid, problems.text());
     }

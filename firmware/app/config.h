@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
+#include "firmware/http/proxy.h"
 #include "firmware/journal/store.h"
 #include "firmware/websocket/deflate.h"
 
@@ -37,14 +39,20 @@ struct Config {
         std::filesystem::path ca_file = "/etc/ssl/certs/ca-certificates.crt";
         std::filesystem::path cert_file;  ///< client certificate; with key_file
         std::filesystem::path key_file;
-        Duration heartbeat = std::chrono::seconds(25);     ///< 1 s to 1 h
-        Duration pong_timeout = std::chrono::seconds(10);  ///< 100 ms to 10 min
+        /// "adaptive" is nullopt: the heartbeat learns what the path allows. Else 1 s to 1 h.
+        std::optional<Duration> heartbeat;
+        Duration heartbeat_min = std::chrono::seconds(4);   ///< if adaptive; 1 s to 1 h
+        Duration heartbeat_max = std::chrono::minutes(30);  ///< heartbeat_min to 1 h
+        Duration pong_timeout = std::chrono::seconds(10);   ///< 100 ms to 10 min
         Duration connect_timeout = std::chrono::seconds(10);
         Duration retry_min = std::chrono::milliseconds(500);  ///< 10 ms to 1 h
         Duration retry_max = std::chrono::seconds(60);        ///< retry_min to 1 h
         Duration message_timeout =
             std::chrono::minutes(5);       ///< from the first byte of a hub's message to its last
         websocket::DeflatePolicy deflate;  ///< off: batches are compressed already
+        /// From `proxy`, or where the key is absent from the environment; nullopt: none. Its
+        /// password is for the proxy only: never logged, never in a message.
+        std::optional<http::Proxy> proxy;
     };
     std::optional<Uplink> uplink;
 
@@ -82,14 +90,23 @@ struct Config {
     } log;
 };
 
+/// Gives the value of an environment variable, "" if it is not set.
+using Environment = std::function<std::string(const char* name)>;
+
 /// 1 to 64 letters, digits, '.', '_' and '-'.
 [[nodiscard]] bool is_node_id(std::string_view id);
 
 /// Reads and checks a configuration file. Unknown keys, wrong types, values out of range and files
 /// that are named but are not there are errors that name file, line, key and what would be right,
 /// one sentence each, all of them in `message`, a line each. Errors: not_found, invalid.
-[[nodiscard]] Result<Config> load_config(const std::filesystem::path& file);
+///
+/// `environment`: where [uplink] has no key `proxy`, https_proxy or HTTPS_PROXY names it, unless
+/// the hub is on this machine or no_proxy or NO_PROXY has it (lower case first). Without an
+/// environment there is none.
+[[nodiscard]] Result<Config> load_config(const std::filesystem::path& file,
+                                         const Environment& environment = {});
 /// As `load_config`; `name` stands for the file in messages.
-[[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name);
+[[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name,
+                                          const Environment& environment = {});
 
 }  // namespace holdfast::app

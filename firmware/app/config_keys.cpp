@@ -1,6 +1,7 @@
 #include "firmware/app/config_keys.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "firmware/base/text.h"
 #include "firmware/http/message.h"
@@ -62,6 +63,58 @@ bool read_url(Section& section, std::string& url) {
         section.problem("url", "holds a user or a password; a hub asks for a token (token_file)");
     }
     return parsed->scheme == "wss";
+}
+
+void read_heartbeat(Section& section, Config::Uplink& uplink) {
+    if (Duration fixed{};
+        !section.is("heartbeat", "adaptive") && section.duration("heartbeat", fixed, 1s, 1h)) {
+        uplink.heartbeat = fixed;
+    }
+    section.duration("heartbeat_min", uplink.heartbeat_min, 1s, 1h);
+    section.duration("heartbeat_max", uplink.heartbeat_max, uplink.heartbeat_min, 1h);
+    if (uplink.heartbeat) {
+        for (const std::string_view bound : {"heartbeat_min", "heartbeat_max"}) {
+            if (section.has(bound)) {
+                section.problem(bound, "is of use only with heartbeat = \"adaptive\"");
+            }
+        }
+    } else if (uplink.heartbeat_max < uplink.heartbeat_min) {
+        section.problem("heartbeat_min", "is longer than heartbeat_max, " +
+                                             in_quotes(format_duration(uplink.heartbeat_max)));
+    }
+}
+
+/// The first of two variables that is set, and its value.
+std::pair<const char*, std::string> either(const Environment& environment, const char* first,
+                                           const char* second) {
+    std::string value = environment(first);
+    return value.empty() ? std::pair(second, environment(second)) : std::pair(first, value);
+}
+
+void read_proxy(Section& section, Config::Uplink& uplink, const Environment& environment) {
+    const auto take = [&](std::string_view text, std::string_view where) {
+        Result<http::Proxy> proxy = http::parse_proxy(text);
+        if (proxy) {
+            uplink.proxy = *std::move(proxy);
+        } else {
+            section.problem("proxy", std::string(where) + proxy.error().message);
+        }
+    };
+    if (section.is("proxy", "")) {
+        return;
+    }
+    if (std::string text; section.text("proxy", text, "\"http://proxy.example:3128\"")) {
+        take(text, "");
+    }
+    const auto url = http::parse_url(uplink.url);
+    if (section.has("proxy") || !environment || !url || http::is_loopback(url->host)) {
+        return;
+    }
+    const auto [name, value] = either(environment, "https_proxy", "HTTPS_PROXY");
+    if (!value.empty() && !http::bypasses_proxy(either(environment, "no_proxy", "NO_PROXY").second,
+                                                url->host, url->port)) {
+        take(value, "is not given here, and the environment variable " + std::string(name) + " ");
+    }
 }
 
 void check_address(Section& section, const std::string& address) {
@@ -143,7 +196,7 @@ void read_journal(Section& section, Config::Journal& journal) {
     section.size("memory", journal.memory_bytes, 64 * kKiB, std::min(kGiB, share));
 }
 
-void read_uplink(Section& section, Config::Uplink& uplink) {
+void read_uplink(Section& section, Config::Uplink& uplink, const Environment& environment) {
     const bool tls = read_url(section, uplink.url);
     section.file("token_file", uplink.token_file, "\"/etc/holdfast/token\"");
     section.path("ca_file", uplink.ca_file, "\"/etc/ssl/certs/ca-certificates.crt\"");
@@ -158,11 +211,7 @@ void read_uplink(Section& section, Config::Uplink& uplink) {
     section.file("cert_file", uplink.cert_file, "\"/etc/holdfast/device.crt\"");
     section.file("key_file", uplink.key_file, "\"/etc/holdfast/device.key\"");
     require_pair(section, "cert_file", "key_file");
-    if (!section.refuses("heartbeat", "adaptive",
-                         "\"adaptive\" is nothing this version can do; write a duration, as in "
-                         "\"25 s\"")) {
-        section.duration("heartbeat", uplink.heartbeat, 1s, 1h);
-    }
+    read_heartbeat(section, uplink);
     section.duration("pong_timeout", uplink.pong_timeout, 100ms, 10min);
     section.duration("connect_timeout", uplink.connect_timeout, 100ms, 10min);
     section.duration("retry_min", uplink.retry_min, 10ms, 1h);
@@ -173,7 +222,7 @@ void read_uplink(Section& section, Config::Uplink& uplink) {
     }
     section.duration("message_timeout", uplink.message_timeout, 100ms, 24h);
     read_deflate(section, uplink.deflate);
-    section.unsupported("proxy", "this version connects to the hub directly; remove the key");
+    read_proxy(section, uplink, environment);
 }
 
 void read_listen(Section& section, Config::Listen& listen, std::uint64_t journal_bytes) {

@@ -10,7 +10,8 @@ namespace holdfast::app {
 
 void read_node(Section& section, Config::Node& node);
 void read_journal(Section& section, Config::Journal& journal);
-void read_uplink(Section& section, Config::Uplink& uplink);
+/// `environment` may name a proxy, see `load_config`.
+void read_uplink(Section& section, Config::Uplink& uplink, const Environment& environment);
 /// `journal_bytes`: journal.max_size, which bounds what one message may bring.
 void read_listen(Section& section, Config::Listen& listen, std::uint64_t journal_bytes);
 void read_sensor(Section& section, Config::Sensor& sensor);

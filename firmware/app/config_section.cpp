@@ -115,7 +115,9 @@ std::string suggestion(std::string_view wrong, const std::vector<std::string_vie
 }
 
 const toml::node* Section::find(std::string_view key) {
-    known_.push_back(key);
+    if (std::ranges::find(known_, key) == known_.end()) {
+        known_.push_back(key);
+    }
     return table_.get(key);
 }
 
@@ -320,28 +322,14 @@ bool Section::choice(std::string_view key, std::size_t& out,
     return true;
 }
 
-bool Section::refuses(std::string_view key, std::string_view value, std::string_view sentence) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr || node->value_exact<std::string>() != std::string(value)) {
-        return false;
-    }
-    known_.push_back(key);
-    problem(key, sentence);
-    return true;
-}
-
-void Section::unsupported(std::string_view key, std::string_view sentence) {
-    // Not remembered as known: nobody should be advised to write it.
-    refused_.push_back(key);
-    if (table_.contains(key)) {
-        problem(key, sentence);
-    }
+bool Section::is(std::string_view key, std::string_view value) {
+    const toml::node* node = find(key);
+    return node != nullptr && node->value_exact<std::string>() == std::string(value);
 }
 
 void Section::finish() {
     for (const auto& [key, node] : table_) {
-        if (std::ranges::find(known_, key.str()) == known_.end() &&
-            std::ranges::find(refused_, key.str()) == refused_.end()) {
+        if (std::ranges::find(known_, key.str()) == known_.end()) {
             problems_.add(std::max(key.source().begin.line, std::uint32_t{1}),
                           name_ + "." + std::string(key.str()),
                           "unknown key" + suggestion(key.str(), known_));

@@ -70,10 +70,8 @@ public:
     /// The index of the text among `choices`.
     bool choice(std::string_view key, std::size_t& out,
                 std::initializer_list<std::string_view> choices);
-    /// True: `key` is the text `value`, which this version knows to refuse.
-    bool refuses(std::string_view key, std::string_view value, std::string_view sentence);
-    /// A key that this version knows to refuse.
-    void unsupported(std::string_view key, std::string_view sentence);
+    /// Whether `key` is the text `value`, a word in place of what else the key may be.
+    bool is(std::string_view key, std::string_view value);
 
     [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
     /// The line of `key`, or of the section if the key is absent.
@@ -91,7 +89,6 @@ private:
     std::string name_;
     Problems& problems_;
     std::vector<std::string_view> known_;
-    std::vector<std::string_view> refused_;
 };
 
 /// "" if `file` can be opened for reading, else what is wrong with it: "… is not there".

@@ -131,7 +131,8 @@ std::string uplink_status(const Node& node) {
     if (engine.round_trip()) {
         json.real("rtt_ms", static_cast<double>(engine.round_trip()->count()) / 1000);
     }
-    json.real("heartbeat_interval_s", seconds(node.config().uplink->heartbeat));
+    json.real("heartbeat_interval_s",
+              seconds(node.config().uplink->heartbeat.value_or(std::chrono::seconds(25))));
     json.number("reconnects", engine.reconnects())
         .number("in_flight_bytes", engine.in_flight_bytes());
     if (!engine.last_error().empty()) {

@@ -191,7 +191,7 @@ Result<void> write_token(const std::filesystem::path& hub_dir, const std::filesy
 }  // namespace
 
 int run(const std::filesystem::path& config_file) {
-    std::optional<Config> config = read_config(config_file);
+    std::optional<Config> config = read_config(config_file, process_environment);
     if (!config) {
         return kBadConfiguration;
     }
@@ -205,13 +205,17 @@ int run(const std::filesystem::path& config_file) {
 }
 
 int check(const std::filesystem::path& config_file) {
-    const std::optional<Config> config = read_config(config_file);
+    const std::optional<Config> config = read_config(config_file, process_environment);
     if (!config) {
         return kBadConfiguration;
     }
     std::cout << config_file.string() << ": well. Node " << config->node.id
-              << (config->uplink ? " sends to " + config->uplink->url
-                                 : " has no uplink: it is a hub")
+              << (config->uplink
+                      ? " sends to " + config->uplink->url +
+                            (config->uplink->proxy
+                                 ? " through the proxy " + config->uplink->proxy->authority()
+                                 : "")
+                      : " has no uplink: it is a hub")
               << (config->listen ? ", listens on " + config->listen->address : "") << ", has "
               << config->sensors.size() << " sensor(s).\n";
     return 0;

@@ -28,7 +28,7 @@ uplink::UplinkOptions engine_options(Node& node, const Config::Uplink& config) {
     options.device = node.config().node.id;
     options.software = kSoftware;
     options.boot = system::boot_id();
-    options.heartbeat = config.heartbeat;
+    options.heartbeat = config.heartbeat.value_or(std::chrono::seconds(25));
     options.pong_timeout = config.pong_timeout;
     options.retry_min = config.retry_min;
     options.retry_max = config.retry_max;

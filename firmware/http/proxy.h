@@ -1,59 +1,72 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/error.h"
-#include "firmware/http/message.h"
 
 namespace holdfast::http {
 
 /// A forward proxy that is spoken to in plain HTTP.
 struct Proxy {
-    std::string host;
+    std::string host;  ///< without brackets
     std::uint16_t port = 0;
     std::string user, password;  ///< "" if absent
 
-    /// "proxy.example:3128", without the password: for logs.
+    /// "proxy.example:3128", without user and password: for logs.
     [[nodiscard]] std::string authority() const;
 };
 
 /// "http://user:secret@proxy.example:3128"; "proxy.example:3128" will do, as in the environment.
 /// The port must be named, for there is no agreed default. Errors: invalid (says what is wrong),
-/// unsupported (https://, socks5:// and the like).
+/// unsupported (https://, socks5:// and the like). They are the end of a sentence that names what
+/// was parsed ("names no port; …") and repeat nothing that may be a password.
 [[nodiscard]] Result<Proxy> parse_proxy(std::string_view text);
 
 /// Whether `host` is to be reached without the proxy by the list of no_proxy: "*", or names,
 /// domains (".example.com" and "example.com" both mean the domain and all below it), addresses and
-/// networks ("10.0.0.0/8"), each with a port or without, separated by commas or blanks.
+/// networks ("10.0.0.0/8"), each with a port or without, separated by commas or blanks. What cannot
+/// be read in the list matches nothing, as with curl.
 [[nodiscard]] bool bypasses_proxy(std::string_view no_proxy, std::string_view host,
                                   std::uint16_t port);
 
+/// "localhost" and what is below it, 127.0.0.0/8 and ::1: there a proxy finds itself only.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
 /// Opens a tunnel through a proxy (RFC 9110, Section 9.3.6): the request, and the answer to it.
+/// What becomes of it does not depend on how the bytes were split.
 class ProxyTunnel {
 public:
-    /// `host` and `port` of the far end.
+    /// All heads of the answer together, the interim ones (1xx) included.
+    static constexpr std::size_t kHeadLimitBytes = 16u << 10;
+
+    /// `host` and `port` of the far end; the host without brackets.
     ProxyTunnel(Proxy proxy, std::string host, std::uint16_t port, std::string user_agent);
 
     /// With Basic credentials (RFC 7617) if the proxy has a user.
     [[nodiscard]] std::string request() const;
     /// Takes the proxy's answer off `bytes`. True: the tunnel stands, and what is left in `bytes`
-    /// comes from the far end. False: not complete yet. Errors, each naming the proxy and what it
-    /// said: unauthorized (407: credentials missing or wrong), refused (403, 405 and other 4xx: it
-    /// does not let us through), not_found (502, 503, 504: it does not reach the hub), unsupported
-    /// (any other status), invalid (no HTTP), too_large (head over 16 KiB). After an error the
-    /// connection is to be closed.
+    /// comes from the far end. False: not complete yet, `bytes` is empty. Errors, each naming the
+    /// proxy and what it said: unauthorized (407: credentials missing or wrong), refused (403, 405
+    /// and other 4xx: it does not let us through), not_found (502, 503, 504: it does not reach the
+    /// hub), unsupported (any other status; a web page in place of a tunnel), invalid (no HTTP),
+    /// too_large (over `kHeadLimitBytes`). After an error the connection is to be closed, and
+    /// `next` must not be called again.
     [[nodiscard]] Result<bool> next(ByteView& bytes);
 
 private:
+    [[nodiscard]] Result<bool> judge() const;
+    [[nodiscard]] Error no_http() const;
+
     Proxy proxy_;
     std::string host_;
     std::uint16_t port_;
     std::string user_agent_;
-    ResponseReader reader_;
+    std::string head_;            ///< of the answer that is under way; never more than the limit
+    std::size_t head_bytes_ = 0;  ///< of all heads so far
+    std::size_t line_begin_ = 0;  ///< of the line under way, in `head_`
 };
 
 }  // namespace holdfast::http

@@ -31,7 +31,13 @@ void check(const Config& config) {
     if (config.uplink) {
         const auto url = http::parse_url(config.uplink->url);
         HOLDFAST_CHECK(url && (url->scheme == "ws" || url->scheme == "wss"));
-        HOLDFAST_CHECK(config.uplink->heartbeat >= 1s && config.uplink->heartbeat <= 1h);
+        const Duration fixed = config.uplink->heartbeat.value_or(1s);
+        HOLDFAST_CHECK(fixed >= 1s && fixed <= 1h);
+        HOLDFAST_CHECK(config.uplink->heartbeat_min >= 1s &&
+                       config.uplink->heartbeat_min <= config.uplink->heartbeat_max &&
+                       config.uplink->heartbeat_max <= 1h);
+        HOLDFAST_CHECK(!config.uplink->proxy ||
+                       http::parse_proxy(config.uplink->proxy->authority()));
         HOLDFAST_CHECK(config.uplink->retry_min >= 10ms &&
                        config.uplink->retry_min <= config.uplink->retry_max &&
                        config.uplink->retry_max <= 1h);

@@ -2,19 +2,32 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <stdlib.h>
 #include <string>
 
 #include <CppUTest/TestHarness.h>
 
+using holdfast::Duration;
 using holdfast::ErrorCode;
 using holdfast::app::Config;
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char* kNode = "[node]\nid = \"a\"\n";
+const std::string kNode = "[node]\nid = \"a\"\n";
+
+/// An uplink to a hub, for the lines from 3 on.
+const std::string kUplink = "[uplink]\nurl = \"ws://h\"\n";
+
+holdfast::Result<Config> parse(const std::string& text,
+                               const std::map<std::string, std::string>& environment = {}) {
+    return holdfast::app::parse_config(text, "gw.toml", [&](const char* name) {
+        const auto found = environment.find(name);
+        return found == environment.end() ? std::string() : found->second;
+    });
+}
 
 /// What is wrong with `text`; "" if nothing is.
 std::string problems(const std::string& text) {
@@ -29,6 +42,15 @@ std::string problems(const std::string& text) {
 /// `lines` follow a good [node], so the first of them is line 3.
 void expect_problem(const std::string& lines, const std::string& expected) {
     STRCMP_EQUAL(expected.c_str(), problems(kNode + lines).c_str());
+}
+
+/// The uplink of a file with `lines` in [uplink], which is right.
+Config::Uplink uplink_of(const std::string& lines,
+                         const std::map<std::string, std::string>& environment = {},
+                         const std::string& url = "ws://hub.example") {
+    const auto config = parse(kNode + ("[uplink]\nurl = \"" + url + "\"\n") + lines, environment);
+    STRCMP_EQUAL("", config ? "" : config.error().message.c_str());
+    return config && config->uplink ? *config->uplink : Config::Uplink{};
 }
 
 }  // namespace
@@ -61,7 +83,9 @@ TEST(Config, every_key_but_two_has_its_default) {
     CHECK(config->journal.memory_bytes == 1u << 20u);
     STRCMP_EQUAL("ws://hub", config->uplink->url.c_str());
     CHECK(config->uplink->token_file.empty());
-    CHECK(config->uplink->heartbeat == 25s);
+    CHECK(!config->uplink->heartbeat.has_value());
+    CHECK(config->uplink->heartbeat_min == 4s && config->uplink->heartbeat_max == 30min);
+    CHECK(!config->uplink->proxy.has_value());
     CHECK(config->uplink->pong_timeout == 10s);
     CHECK(config->uplink->connect_timeout == 10s);
     STRCMP_EQUAL("127.0.0.1:8080", config->listen->address.c_str());
@@ -93,7 +117,7 @@ TEST(Config, every_key_is_read) {
             some +
             "\"\nheartbeat = \"1 h\"\npong_timeout = \"100ms\"\nconnect_timeout = \"1.5 s\"\n"
             "retry_min = \"10 ms\"\nretry_max = \"1 min\"\ndeflate = \"shared\"\n"
-            "message_timeout = \"2 h\"\n"
+            "message_timeout = \"2 h\"\nproxy = \"http://u:p@proxy.example:3128\"\n"
             "[listen]\naddress = \"[::]:0\"\ntls_cert = \"" +
             some + "\"\ntls_key = \"" + some + "\"\nclient_ca = \"" + some +
             "\"\nallowed_origins = [\"https://ops.example.com\", \"*\"]\nmax_connections = 5\n"
@@ -115,6 +139,8 @@ TEST(Config, every_key_is_read) {
     CHECK(config->uplink->heartbeat == 1h && config->uplink->pong_timeout == 100ms);
     CHECK(config->uplink->connect_timeout == 1500ms);
     CHECK(config->uplink->message_timeout == 2h);
+    STRCMP_EQUAL("proxy.example:3128", config->uplink->proxy->authority().c_str());
+    CHECK(config->uplink->proxy->user == "u" && config->uplink->proxy->password == "p");
     CHECK(config->uplink->retry_min == 10ms && config->uplink->retry_max == 1min);
     STRCMP_EQUAL("[::]:0", config->listen->address.c_str());
     CHECK(config->listen->tls_cert == some && config->listen->tls_key == some);
@@ -203,8 +229,8 @@ TEST(Config, a_value_out_of_range_is_told_with_the_range) {
     expect_problem("[uplink]\nurl = \"ws://h\"\nretry_min = \"2 s\"\nretry_max = \"1 s\"\n",
                    "gw.toml:6: uplink.retry_max: \"1 s\" is out of range; from \"2 s\" to \"1 h\" "
                    "is possible");
-    CHECK(problems(std::string(kNode) + "[journal]\nmax_size = \"1 MiB\"\n").empty());
-    CHECK(problems(std::string(kNode) + "[listen]\nmax_connections = 1000000\n").empty());
+    CHECK(problems(kNode + "[journal]\nmax_size = \"1 MiB\"\n").empty());
+    CHECK(problems(kNode + "[listen]\nmax_connections = 1000000\n").empty());
 }
 
 TEST(Config, a_word_that_is_none_of_the_choices_is_told_with_them) {
@@ -277,7 +303,7 @@ TEST(Config, an_url_or_address_that_cannot_be_is_told) {
                    "gw.toml:4: uplink.url: holds a user or a password; a hub asks for a token "
                    "(token_file)");
     STRCMP_CONTAINS("gw.toml:4: uplink.url: ",
-                    problems(std::string(kNode) + "[uplink]\nurl = \"hub\"\n").c_str());
+                    problems(kNode + "[uplink]\nurl = \"hub\"\n").c_str());
     for (const std::string address : {"8080", "localhost", "127.0.0.1:", "127.0.0.1:65536", ":80",
                                       "::1:80", "[::1:80", "a]:80", "h:8o"}) {
         expect_problem("[listen]\naddress = \"" + address + "\"\n",
@@ -315,13 +341,107 @@ TEST(Config, what_is_given_twice_is_told) {
         "gw.toml:11: sensor.path: \"a\" is read by the [[sensor]] in line 3 already");
 }
 
-TEST(Config, what_this_version_cannot_do_is_not_passed_over) {
-    expect_problem("[uplink]\nurl = \"ws://h\"\nproxy = \"http://p:3128\"\n",
-                   "gw.toml:5: uplink.proxy: this version connects to the hub directly; remove the "
-                   "key");
-    expect_problem("[uplink]\nurl = \"ws://h\"\nheartbeat = \"adaptive\"\n",
-                   "gw.toml:5: uplink.heartbeat: \"adaptive\" is nothing this version can do; "
-                   "write a duration, as in \"25 s\"");
+TEST(Config, the_heartbeat_is_adaptive_within_bounds_or_fixed) {
+    const auto adaptive =
+        uplink_of("heartbeat = \"adaptive\"\nheartbeat_min = \"1 s\"\nheartbeat_max = \"1 h\"\n");
+    CHECK(!adaptive.heartbeat.has_value());
+    CHECK(adaptive.heartbeat_min == 1s && adaptive.heartbeat_max == 1h);
+    CHECK(uplink_of("heartbeat = \"1 s\"\n").heartbeat == Duration(1s));
+    const auto equal = uplink_of("heartbeat_min = \"9 s\"\nheartbeat_max = \"9 s\"\n");
+    CHECK(equal.heartbeat_min == 9s && equal.heartbeat_max == 9s);
+}
+
+TEST(Config, a_heartbeat_that_cannot_be_is_told) {
+    expect_problem(kUplink + "heartbeat = \"999 ms\"\n",
+                   "gw.toml:5: uplink.heartbeat: \"999 ms\" is out of range; from \"1 s\" to "
+                   "\"1 h\" is possible");
+    expect_problem(kUplink + "heartbeat_min = \"999 ms\"\n",
+                   "gw.toml:5: uplink.heartbeat_min: \"999 ms\" is out of range; from \"1 s\" to "
+                   "\"1 h\" is possible");
+    expect_problem(kUplink + "heartbeat_min = \"10 s\"\nheartbeat_max = \"9 s\"\n",
+                   "gw.toml:6: uplink.heartbeat_max: \"9 s\" is out of range; from \"10 s\" to "
+                   "\"1 h\" is possible");
+    expect_problem(kUplink + "heartbeat_max = \"61 min\"\n",
+                   "gw.toml:5: uplink.heartbeat_max: \"61 min\" is out of range; from \"4 s\" to "
+                   "\"1 h\" is possible");
+    expect_problem(kUplink + "heartbeat_min = \"31 min\"\n",
+                   "gw.toml:5: uplink.heartbeat_min: is longer than heartbeat_max, \"30 min\"");
+    expect_problem(kUplink + "heartbeat = \"25 s\"\nheartbeat_min = \"10 s\"\n",
+                   "gw.toml:6: uplink.heartbeat_min: is of use only with heartbeat = "
+                   "\"adaptive\"");
+    expect_problem(kUplink + "heartbeat = \"25 s\"\nheartbeat_max = \"10 s\"\n",
+                   "gw.toml:6: uplink.heartbeat_max: is of use only with heartbeat = "
+                   "\"adaptive\"");
+    STRCMP_CONTAINS("gw.toml:5: uplink.heartbeat: ",
+                    problems(kNode + kUplink + "heartbeat = \"adaptiv\"\n").c_str());
+    expect_problem(kUplink + "heartbeat = \"\"\nheartbeat = 1\n",
+                   "gw.toml:6: \"heartbeat\" is there already; a key or section may be given once "
+                   "only");
+}
+
+TEST(Config, a_proxy_that_cannot_be_is_told_without_what_may_be_its_password) {
+    const auto proxy = [](const std::string& value, const std::string& expected) {
+        expect_problem(kUplink + "proxy = \"" + value + "\"\n",
+                       "gw.toml:5: uplink.proxy: " + expected);
+    };
+    proxy("http://proxy.example",
+          "names no port; there is no agreed one, so write it like \"http://proxy.example:3128\"");
+    proxy("socks5://u:secret@p:1080",
+          "begins with \"socks5://\"; a proxy that is spoken to in plain HTTP is what this version "
+          "can use: \"http://proxy.example:3128\"");
+    proxy("http://u:secret@p:port", "has a port that is not a number from 1 to 65535");
+    expect_problem(kUplink + "proxy = 3128\n",
+                   "gw.toml:5: uplink.proxy: is an integer; a string is expected, as in "
+                   "\"http://proxy.example:3128\"");
+    expect_problem(kUplink + "proxi = \"http://u:secret@p:1\"\n",
+                   "gw.toml:5: uplink.proxi: unknown key; did you mean \"proxy\"?");
+}
+
+TEST(Config, without_a_key_the_environment_names_the_proxy) {
+    const auto proxy_of = [](const std::map<std::string, std::string>& environment,
+                             const std::string& url = "ws://hub.example") {
+        const auto proxy = uplink_of("", environment, url).proxy;
+        return proxy ? proxy->authority() : "none";
+    };
+    STRCMP_EQUAL("none", proxy_of({}).c_str());
+    STRCMP_EQUAL("a:1", proxy_of({{"https_proxy", "http://u:p@a:1/"}}).c_str());
+    STRCMP_EQUAL("b:2", proxy_of({{"HTTPS_PROXY", "b:2"}}).c_str());
+    STRCMP_EQUAL("a:1", proxy_of({{"https_proxy", "a:1"}, {"HTTPS_PROXY", "b:2"}}).c_str());
+    STRCMP_EQUAL("none", proxy_of({{"http_proxy", "a:1"}, {"all_proxy", "a:1"}}).c_str());
+    // Exceptions, lower case first; what is not used need not be right.
+    STRCMP_EQUAL("none", proxy_of({{"https_proxy", "a:x"}, {"no_proxy", "example"}}).c_str());
+    STRCMP_EQUAL("none", proxy_of({{"https_proxy", "a:1"}, {"NO_PROXY", ".hub.example"}}).c_str());
+    STRCMP_EQUAL(
+        "a:1",
+        proxy_of({{"https_proxy", "a:1"}, {"no_proxy", "elsewhere.example"}, {"NO_PROXY", "*"}})
+            .c_str());
+    STRCMP_EQUAL("a:1",
+                 proxy_of({{"https_proxy", "a:1"}, {"no_proxy", "hub.example:443"}}).c_str());
+    STRCMP_EQUAL("none",
+                 proxy_of({{"https_proxy", "a:1"}, {"no_proxy", "hub.example:80"}}).c_str());
+    for (const std::string here : {"ws://localhost", "ws://127.0.0.1:8080/x", "ws://[::1]:8080"}) {
+        STRCMP_EQUAL("none", proxy_of({{"https_proxy", "a:1"}}, here).c_str());
+    }
+}
+
+TEST(Config, a_proxy_in_the_file_stands_before_the_environment_and_its_exceptions) {
+    const std::map<std::string, std::string> environment{{"https_proxy", "a:1"}, {"no_proxy", "*"}};
+    STRCMP_EQUAL("f:9", uplink_of("proxy = \"f:9\"\n", environment).proxy->authority().c_str());
+    CHECK(!uplink_of("proxy = \"\"\n", {{"https_proxy", "a:1"}}).proxy.has_value());
+    CHECK(!uplink_of("proxy = \"\"\n", {{"https_proxy", "bad"}}).proxy.has_value());
+}
+
+TEST(Config, a_bad_proxy_in_the_environment_is_told_with_the_variable) {
+    for (const std::string name : {"https_proxy", "HTTPS_PROXY"}) {
+        const auto config = parse(kNode + kUplink, {{name, "http://u:secret@p"}});
+        STRCMP_EQUAL(
+            ("gw.toml:3: uplink.proxy: is not given here, and the environment variable " + name +
+             " names no port; there is no agreed one, so write it like "
+             "\"http://proxy.example:3128\"")
+                .c_str(),
+            config.error().message.c_str());
+    }
+    CHECK(parse(kNode, {{"https_proxy", "bad"}}).has_value());  // no uplink, no proxy
 }
 
 TEST(Config, the_least_wait_is_not_above_the_default_of_the_longest) {
