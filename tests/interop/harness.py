@@ -5,6 +5,7 @@ A test is a method of a `Scenario`; `self.node(...)` and `self.nginx(...)` descr
 kills and starts again. Debian's Python 3.11, its standard library and python3-websockets; nothing else.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -103,6 +104,7 @@ class Process:
         self.command = command
         self.log = log
         self.env = env
+        self.wrapper = []  # a command that runs this one, e.g. in a network namespace
         self.child = None
         self.starts = 0
 
@@ -110,7 +112,7 @@ class Process:
         assert not self.running(), f"{self.name} runs already"
         with open(self.log, "ab") as out:
             out.write(f"--- start {self.starts + 1}\n".encode())
-            self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            self.child = subprocess.Popen([*self.wrapper, *self.command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                           env={**os.environ, **(self.env or {})}, start_new_session=True)
         self.starts += 1
 
@@ -118,9 +120,10 @@ class Process:
         return self.child is not None and self.child.poll() is None
 
     def kill(self):
-        """As a power cut would: no goodbye."""
+        """As a power cut would: no goodbye, and none from its own children."""
         if self.child is not None:
-            self.child.kill()
+            if self.child.poll() is None:
+                os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
             self.child = None
 
@@ -201,9 +204,13 @@ class Node(Process):
 
     # ---- What its HTTP interface says
 
+    # Enters the network namespace in which its loopback address is.
+    nearby = staticmethod(contextlib.nullcontext)
+
     def get(self, path, seconds=10):
         scheme = "http" if self.tls is None else "https"
-        return http_get(f"{scheme}://127.0.0.1:{self.port}{path}", seconds, self.tls)
+        with self.nearby():
+            return http_get(f"{scheme}://127.0.0.1:{self.port}{path}", seconds, self.tls)
 
     def get_json(self, path):
         status, text = self.get(path, 30)
