@@ -242,6 +242,25 @@ std::uint64_t Journal::durable_source(std::string_view name) const {
     return found == sources_.end() ? 0 : found->second.durable;
 }
 
+// ---- Notes
+
+Result<void> Journal::note(std::string name, std::string text, Instant now) {
+    if (name.size() > kNoteBytes || text.size() > kNoteBytes) {
+        return fail(ErrorCode::too_large,
+                    "a note's name or text has more than " + std::to_string(kNoteBytes) + " bytes");
+    }
+    if (!is_utf8(as_bytes(name)) || !is_utf8(as_bytes(text))) {
+        return fail(ErrorCode::invalid, "a note's name or text is not UTF-8");
+    }
+    std::erase_if(notes_, [&](const Note& note) { return note.name == name; });
+    if (notes_.size() == kNotes) {
+        notes_.erase(notes_.begin());
+    }
+    notes_.push_back({std::move(name), std::move(text)});
+    notes_due_ = std::min(notes_due_, now + options_.commit_interval);
+    return {};
+}
+
 // ---- Received
 
 const Stream& Journal::open_stream(const std::string& origin, const Epoch& epoch) {

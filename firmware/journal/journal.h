@@ -101,6 +101,14 @@ public:
     /// Promise::now. Returns the position behind it.
     std::uint64_t append_received(Record record);
 
+    // ---- Notes
+
+    /// Puts the note into the next write, at most `commit_interval` from now; one of the same name
+    /// that waits is replaced. Notes that fail to be written are tried again. Readings that need
+    /// not be written are not written with them. Errors, of which nothing remains: too_large
+    /// (`kNoteBytes`), invalid (not UTF-8).
+    [[nodiscard]] Result<void> note(std::string name, std::string text, Instant now);
+
     // ---- Storage, driven by the owner
 
     /// What is to be written now, if anything; at most one is out at a time. The caller must answer
@@ -225,6 +233,10 @@ private:
     std::vector<Stream> new_streams_;
     std::vector<ChannelRow> new_channels_;
 
+    /// To be written, each name once, in the order of the latest `note`.
+    std::vector<Note> notes_;
+    Instant notes_due_ = kNever;
+
     /// The write that is out.
     struct Out {
         std::uint64_t end = 0;
@@ -233,6 +245,7 @@ private:
         std::size_t streams = 0;
         std::size_t channels = 0;
         std::vector<SourcePosition> sources;
+        std::vector<Note> notes;
     };
     std::optional<Out> out_;
     std::optional<Error> storage_error_;

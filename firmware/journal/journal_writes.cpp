@@ -14,7 +14,10 @@ Instant Journal::first_due() const {
         // turned away until a write succeeds.
         return kAtOnce;
     }
-    return std::min(records_due(), flushing_ && owed_deletion() ? kAtOnce : release_due_);
+    if (flushing_ && (owed_deletion() || !notes_.empty())) {
+        return kAtOnce;
+    }
+    return std::min({records_due(), notes_due_, release_due_});
 }
 
 Instant Journal::records_due() const {
@@ -65,10 +68,15 @@ std::optional<Write> Journal::take_write(Instant now) {
     // A full disk or journal takes a deletion, which may make the room that the records need.
     const bool only_room =
         storage_error_ && storage_error_->code == ErrorCode::full && owed_deletion();
+    if (!only_room) {
+        write.notes = notes_;
+        notes_due_ = kNever;
+    }
     if (only_room || records_due() > now) {
-        // Only rows are to be deleted. Readings that the hub will acknowledge in a moment stay in
-        // memory: written now, they would soon have to be deleted by a write of their own.
-        out_ = Out{0, write.release_before, std::nullopt, 0, 0, {}};
+        // Only rows are to be deleted, or notes written. Readings that the hub will acknowledge in
+        // a moment stay in memory: written now, they would soon have to be deleted by a write of
+        // their own.
+        out_ = Out{0, write.release_before, std::nullopt, 0, 0, {}, write.notes};
         return write;
     }
     close_open_batch();
@@ -84,8 +92,8 @@ std::optional<Write> Journal::take_write(Instant now) {
     }
     const std::optional<std::uint64_t> first =
         write.records.empty() ? std::nullopt : std::optional(write.records.front().position);
-    out_ = Out{next_position_,      write.release_before, first,
-               new_streams_.size(), new_channels_.size(), write.sources};
+    out_ = Out{next_position_,       write.release_before, first,      new_streams_.size(),
+               new_channels_.size(), write.sources,        write.notes};
     return write;
 }
 
@@ -96,6 +104,7 @@ void Journal::written(const Result<Written>& result, Instant now) {
     if (!result) {
         storage_error_ = result.error();
         retry_at_ = now + options_.retry_delay;
+        notes_due_ = notes_.empty() ? kNever : kAtOnce;
         return;
     }
     // A deletion that went through does not say that readings can be stored again.
@@ -133,6 +142,10 @@ void Journal::written(const Result<Written>& result, Instant now) {
         source.dirty =
             source.accepted.position != written.position || source.accepted.tag != written.tag;
     }
+    // One that was noted again meanwhile, with another text, still waits.
+    std::erase_if(notes_,
+                  [&](const Note& note) { return std::ranges::count(out.notes, note) > 0; });
+    notes_due_ = notes_.empty() ? kNever : notes_due_;
     release_due_ = owed_deletion() ? now + options_.release_delay : kNever;
     forget();
 }
@@ -143,7 +156,7 @@ void Journal::flush() {
 
 bool Journal::clean() const {
     return !out_ && open_.readings.empty() && written_ == memory_.size() && new_channels_.empty() &&
-           !owed_deletion() &&
+           notes_.empty() && !owed_deletion() &&
            std::ranges::none_of(sources_, [](const auto& s) { return s.second.dirty; });
 }
 

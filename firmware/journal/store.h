@@ -43,6 +43,17 @@ struct SourcePosition {
     std::uint64_t tag = 0;  ///< what the position refers to, if that can change: a file's inode
 };
 
+/// Something small that is to be known at the next start and may be learned again: how a network
+/// was found to be. Of at most `kNotes` names; the one that was written longest ago goes.
+struct Note {
+    std::string name;
+    std::string text;
+    bool operator==(const Note&) const = default;
+};
+inline constexpr std::size_t kNotes = 64;
+/// Of a note's name, and of its text.
+inline constexpr std::size_t kNoteBytes = 200;
+
 /// Everything one transaction writes. Applied in the order of the members.
 struct Write {
     std::vector<Stream> streams;       ///< new ones
@@ -51,6 +62,7 @@ struct Write {
         0;  ///< records that end at or before this position were acknowledged: delete them
     std::vector<Record> records;  ///< positions ascending, above all that is stored
     std::vector<SourcePosition> sources;
+    std::vector<Note> notes;  ///< each replaces the one of its name
 };
 
 struct Written {
@@ -64,6 +76,7 @@ struct Opened {
     std::vector<Stream> streams;
     std::vector<ChannelRow> channels;
     std::vector<SourcePosition> sources;
+    std::vector<Note> notes;  ///< the one written longest ago first
     std::uint64_t next_position = 1;
     std::uint64_t first_position = 0;  ///< of the oldest record; == next_position if there is none
     std::uint64_t used_bytes = 0;

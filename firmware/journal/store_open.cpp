@@ -131,6 +131,13 @@ Result<void> load_tables(storage::Database& database, Opened& opened) {
                                                       .tag = as_unsigned(row.integer(2))});
                         });
     }
+    if (done) {
+        done = for_each(database, "SELECT name, text FROM note ORDER BY id",
+                        [&](const storage::Statement& row) {
+                            opened.notes.push_back({.name = std::string(row.text(0)),
+                                                    .text = std::string(row.text(1))});
+                        });
+    }
     return done;
 }
 

@@ -70,7 +70,18 @@ Result<void> create(storage::Database& database) {
     )");
 }
 
-constexpr std::array<Migration, 1> kMigrations = {create};
+/// Ids rise in the order of writing.
+Result<void> add_notes(storage::Database& database) {
+    return database.execute(R"(
+        CREATE TABLE note (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            text TEXT NOT NULL
+        ) STRICT;
+    )");
+}
+
+constexpr std::array<Migration, 2> kMigrations = {create, add_notes};
 
 }  // namespace
 

@@ -136,6 +136,7 @@ struct Store::State {
     Result<void> note_clock_fix(const Record& record);
     Result<void> raise_through(const Write& write);
     Result<void> save_sources(const Write& write);
+    Result<void> save_notes(const Write& write);
     [[nodiscard]] std::size_t merged_body_limit() const;
 
     // ---- store_evict.cpp

@@ -76,7 +76,10 @@ Result<void> Store::State::apply(const Write& write, Written& written) {
     if (done) {
         done = raise_through(write);
     }
-    return done ? save_sources(write) : done;
+    if (done) {
+        done = save_sources(write);
+    }
+    return done ? save_notes(write) : done;
 }
 
 Result<void> Store::State::add_streams(const std::vector<Stream>& added) {
@@ -286,6 +289,26 @@ Result<void> Store::State::save_sources(const Write& write) {
         }
     }
     return {};
+}
+
+Result<void> Store::State::save_notes(const Write& write) {
+    for (const Note& note : write.notes) {
+        auto done = run(database, "DELETE FROM note WHERE name = ?", note.name);
+        if (done) {
+            done = run(database,
+                       "INSERT INTO note (id, name, text) "
+                       "VALUES ((SELECT ifnull(max(id), 0) + 1 FROM note), ?, ?)",
+                       note.name, note.text);
+        }
+        if (!done) {
+            return done;
+        }
+    }
+    return write.notes.empty() ? Result<void>{}
+                               : run(database,
+                                     "DELETE FROM note WHERE id NOT IN "
+                                     "(SELECT id FROM note ORDER BY id DESC LIMIT ?)",
+                                     std::uint64_t{kNotes});
 }
 
 }  // namespace holdfast::journal

@@ -16,7 +16,11 @@ struct Desk {
         options.origin = "dev";
         open();
     }
-    void open() { journal = std::make_unique<journal::Journal>(store.open(random), options); }
+    void open() {
+        const journal::Opened opened = store.open(random);
+        notes = opened.notes;
+        journal = std::make_unique<journal::Journal>(opened, options);
+    }
     /// Power fails, and comes back.
     void crash() {
         store.crash(0);
@@ -86,6 +90,7 @@ struct Desk {
     Random random{1};
     ModelStore store;
     std::unique_ptr<journal::Journal> journal;
+    std::vector<journal::Note> notes;  ///< as they were when the journal was last opened
     Instant now{std::chrono::seconds(100)};
     int writes = 0;
 };

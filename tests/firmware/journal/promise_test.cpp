@@ -159,3 +159,14 @@ TEST(Promise, acknowledgement_state_costs_only_that_some_are_sent_again) {
     LONGS_EQUAL(6, desk.journal->next_position() - desk.journal->first_position());
     LONGS_EQUAL(end, desk.journal->next_position());
 }
+
+TEST(Promise, note_loses_the_last_commit_interval_at_most) {
+    CHECK(desk.journal->note("path", "1", desk.now).has_value());
+    desk.now += desk.options.commit_interval;
+    desk.write();
+    CHECK(desk.journal->note("path", "2", desk.now).has_value());
+    desk.now += desk.options.commit_interval - 1us;
+    desk.write();
+    desk.crash();
+    CHECK(desk.notes == (std::vector<Note>{{"path", "1"}}));
+}

@@ -43,6 +43,7 @@ Bytes sound_file() {
                        .journal = opened.own.epoch.journal,
                        .id = 1,
                        .channel = {.name = "t1", .unit = "C"}}};
+    write.notes = {{"eth0", "direct"}, {"wlan0", "proxy+xhr"}};
     CHECK_TRUE(store->write(write).has_value());
     for (std::uint64_t seq = 303; seq < 320; ++seq) {
         CHECK_TRUE(store->write(write_of({large_record(own, seq, seq, 500)})).has_value());
@@ -87,6 +88,7 @@ void use(Disk& disk) {
     (void)store->count_readings();
     Write write;
     write.release_before = 100;
+    write.notes = {{"wlan0", "direct"}};
     (void)store->write(write);
 }
 

@@ -76,6 +76,10 @@ public:
             write.release_before = position_ - 150;
         }
         write.sources = {{.name = "file", .position = step_, .tag = 1}};
+        write.notes = {{"the same", std::to_string(step_)}};
+        for (int i = 0; i < 3; ++i) {
+            write.notes.push_back({std::to_string(step_) + "." + std::to_string(i), "text"});
+        }
         return write;
     }
 
@@ -122,6 +126,9 @@ public:
         return "";
     }
     [[nodiscard]] std::string difference_after_opening(const StoreModel& expected) {
+        if (opened.notes != expected.notes) {
+            return "other notes";
+        }
         const std::string in_sources = source_difference(expected);
         return in_sources.empty() ? difference(expected) : in_sources;
     }
@@ -203,6 +210,7 @@ void live_with_each(Target target, Disk::Fault fault, AfterFailure after) {
         CHECK_TRUE(undisturbed.step());
     }
     CHECK_TRUE(undisturbed.model.evicted > 0);
+    LONGS_EQUAL(kNotes, undisturbed.model.notes.size());
     const auto& counters = undisturbed.disk.counters();
     const std::uint64_t count = target == Target::write  ? counters.writes
                                 : target == Target::sync ? counters.syncs

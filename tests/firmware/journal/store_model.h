@@ -18,6 +18,7 @@ struct StoreModel {
     std::uint64_t released_before = 0;
     std::uint64_t evicted = 0;
     std::map<std::string, std::uint64_t> sources;
+    std::vector<Note> notes;
     bool gaps_are_kept = true;
 
     void apply(const Write& write) {
@@ -29,6 +30,13 @@ struct StoreModel {
         }
         for (const SourcePosition& source : write.sources) {
             sources[source.name] = source.position;
+        }
+        for (const Note& note : write.notes) {
+            std::erase_if(notes, [&](const Note& old) { return old.name == note.name; });
+            notes.push_back(note);
+            if (notes.size() > kNotes) {
+                notes.erase(notes.begin());
+            }
         }
     }
 

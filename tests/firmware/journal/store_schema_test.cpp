@@ -115,3 +115,50 @@ TEST(StoreSchema, a_journal_that_is_open_elsewhere_is_refused) {
     auto store = open_store(opened);
     CHECK_TRUE(open_store(opened).error().code == ErrorCode::refused);
 }
+
+TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
+    {
+        storage::Database database = open();
+        CHECK_TRUE(migrate(database, migrations().first(1)).has_value());
+        CHECK_TRUE(database
+                       .execute("INSERT INTO node VALUES (1, 77, 4);"
+                                "INSERT INTO stream VALUES (1, 'here', 77, 4, 0);"
+                                "INSERT INTO stream VALUES (2, 'there', 9, 1, 30);"
+                                "INSERT INTO channel VALUES ('here', 77, 1, 't1', 'C');"
+                                "INSERT INTO source VALUES ('file', 500, 42);"
+                                "INSERT INTO clock_fix VALUES ('here', 5, 1, 1000);"
+                                "INSERT INTO record VALUES (10, 1, 1, 1, 3, 0, 0, 0, x'01')")
+                       .has_value());
+        LONGS_EQUAL(1, database.user_version().value());
+    }
+    const Note note{"eth0 52:54:00:12:34:56", "direct+xhr"};
+    for (int start = 1; start <= 2; ++start) {
+        Opened opened;
+        auto store = open_store(opened);
+        CHECK_TRUE_TEXT(store.has_value(), store ? "" : store.error().message.c_str());
+        CHECK_TRUE(!opened.moved_aside);
+        CHECK_TRUE(opened.own.epoch == (Epoch{77, 4u + static_cast<unsigned>(start)}));
+        LONGS_EQUAL(10, opened.first_position);
+        LONGS_EQUAL(11, opened.next_position);
+        CHECK_TRUE(opened.channels.at(0).channel == (telemetry::Channel{"t1", "C"}));
+        LONGS_EQUAL(500, opened.sources.at(0).position);
+        LONGS_EQUAL(42, opened.sources.at(0).tag);
+        const auto there = std::ranges::find(opened.streams, "there", &Stream::origin);
+        CHECK_TRUE(there != opened.streams.end() && there->through == 30);
+        CHECK_TRUE(opened.notes == (start == 1 ? std::vector<Note>{} : std::vector<Note>{note}));
+        Write write;
+        write.notes = {note};
+        CHECK_TRUE(store->write(write).has_value());
+    }
+    LONGS_EQUAL(2, open().user_version().value());
+}
+
+TEST(StoreSchema, a_program_that_knows_an_older_schema_says_so_and_leaves_the_file) {
+    storage::Database database = open();
+    CHECK_TRUE(migrate(database, migrations()).has_value());
+    const auto done = migrate(database, migrations().first(1));
+    CHECK_TRUE(done.error().code == ErrorCode::unsupported);
+    STRCMP_EQUAL("written by a newer version: schema 2, known up to 1",
+                 done.error().message.c_str());
+    LONGS_EQUAL(2, database.user_version().value());
+}

@@ -60,6 +60,12 @@ struct Journaled {
     std::uint64_t next_position = 1;
 };
 
+Write note_write(std::vector<Note> notes) {
+    Write write;
+    write.notes = std::move(notes);
+    return write;
+}
+
 Write channel_write(const Opened& opened) {
     Write write;
     write.channels.push_back({.origin = "here",
@@ -109,4 +115,36 @@ TEST(Store, consecutive_small_batches_become_one_row) {
         CHECK_TRUE(batch->readings[i].time_us == reading(i + 1).time_us);
     }
     LONGS_EQUAL(100, journal.store->count_readings().value());
+}
+
+TEST(Store, notes_come_back_in_the_order_of_writing) {
+    Journaled journal(options_on(disk));
+    CHECK_TRUE(journal.opened.notes.empty());
+    CHECK_TRUE(journal.store->write(note_write({{"a", "1"}, {"b", "2"}})).has_value());
+    CHECK_TRUE(journal.store->write(note_write({{"c", ""}})).has_value());
+    CHECK_TRUE(journal.store->write(note_write({{"a", "3"}, {"", "no name"}})).has_value());
+    journal.reopen();
+    CHECK_TRUE(journal.opened.notes ==
+               (std::vector<Note>{{"b", "2"}, {"c", ""}, {"a", "3"}, {"", "no name"}}));
+    LONGS_EQUAL(1, journal.opened.next_position);
+}
+
+TEST(Store, of_more_notes_than_are_kept_the_one_written_longest_ago_goes) {
+    Journaled journal(options_on(disk));
+    const std::string longest(kNoteBytes - 2, 'x');
+    std::vector<Note> expected;
+    for (std::size_t i = 10; i < 10 + kNotes; ++i) {
+        expected.push_back({longest + std::to_string(i), longest + "\xC3\xA9"});
+    }
+    CHECK_TRUE(journal.store->write(note_write(expected)).has_value());
+    journal.reopen();
+    CHECK_TRUE(journal.opened.notes == expected);
+    // Written again, the first one is no longer the oldest.
+    std::ranges::rotate(expected, expected.begin() + 1);
+    CHECK_TRUE(journal.store->write(note_write({expected.back()})).has_value());
+    CHECK_TRUE(journal.store->write(note_write({{"one more", "y"}})).has_value());
+    expected.erase(expected.begin());
+    expected.push_back({"one more", "y"});
+    journal.reopen();
+    CHECK_TRUE(journal.opened.notes == expected);
 }

@@ -46,6 +46,7 @@ public:
         for (const auto& [name, source] : sources_) {
             opened.sources.push_back(source);
         }
+        opened.notes = notes_;
         if (!records_.empty()) {
             opened.next_position = records_.rbegin()->second.end_position();
         }
@@ -76,6 +77,13 @@ public:
         }
         for (const journal::SourcePosition& source : write.sources) {
             sources_[source.name] = source;
+        }
+        for (const journal::Note& note : write.notes) {
+            std::erase_if(notes_, [&](const auto& old) { return old.name == note.name; });
+            notes_.push_back(note);
+        }
+        if (notes_.size() > journal::kNotes) {
+            notes_.erase(notes_.begin(), notes_.end() - journal::kNotes);
         }
         return written;
     }
@@ -175,6 +183,7 @@ private:
     std::map<journal::StreamId, journal::Stream> streams_;
     std::vector<journal::ChannelRow> channels_;
     std::map<std::string, journal::SourcePosition> sources_;
+    std::vector<journal::Note> notes_;
     std::map<std::uint64_t, journal::Record> records_;
 };
 
