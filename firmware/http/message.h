@@ -52,6 +52,9 @@ struct Response {
 struct Limits {
     std::size_t head_size_bytes = 16 << 10;
     std::size_t body_size_bytes = 64 << 10;
+    /// Of requests only: stop before a body, so that who takes larger ones can look who comes with
+    /// one (RequestReader::head).
+    bool stops_before_body = false;
 };
 
 /// Takes requests off a byte stream, one after the other (keep-alive, pipelining). Over
@@ -71,6 +74,12 @@ public:
     /// too_large (answer 431 for the head, 413 for the body; the message says which). Then the
     /// connection must be closed.
     [[nodiscard]] Result<std::optional<Request>> next(ByteView& bytes);
+    /// Where `limits.stops_before_body`: the request whose body comes next, without it, when `next`
+    /// has given nullopt for that, once a request; what follows is left in `bytes`. nullptr: it has
+    /// not. Valid until the following `next`, which reads on.
+    [[nodiscard]] const Request* head() const;
+    /// This body may be so large, instead of `limits.body_size_bytes`.
+    void allow_body(std::size_t size_bytes);
     /// Nothing of a request has been received yet: the connection is idle.
     [[nodiscard]] bool idle() const;
 

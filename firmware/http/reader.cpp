@@ -2,6 +2,7 @@
 // ours.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <boost/beast/http/basic_parser.hpp>
 
@@ -36,11 +37,15 @@ public:
         // Heads are measured before they come here, in a way that does not depend on how they were
         // split.
         this->header_limit(std::numeric_limits<std::uint32_t>::max());
+        this->body_limit(boost::none);
         if (kRequest) {
-            this->body_limit(static_cast<std::uint64_t>(body_limit));
-        } else {
-            this->body_limit(boost::none);
+            limit_body(body_limit);
         }
+    }
+
+    void limit_body(std::size_t size_bytes) {
+        parts.body_limit = size_bytes;
+        this->body_limit(static_cast<std::uint64_t>(size_bytes));
     }
 
     Parts parts;
@@ -87,7 +92,11 @@ std::unexpected<Error> head_too_large(const Limits& limits) {
 template <bool kRequest>
 class Intake {
 public:
-    explicit Intake(const Limits& limits) : limits_(limits), parser_(limits.body_size_bytes) {}
+    explicit Intake(const Limits& limits) : limits_(limits), parser_(limits.body_size_bytes) {
+        if (limits_.stops_before_body) {
+            parser_.body_limit(boost::none);  // until it is known
+        }
+    }
 
     /// True when the message is complete.
     Result<bool> advance(ByteView& bytes) {
@@ -96,9 +105,24 @@ public:
             if (!whole || !*whole) {
                 return whole;
             }
+            if (limits_.stops_before_body && !body_ends_with_head()) {
+                stopped_ = true;
+                return false;
+            }
+        }
+        if (std::exchange(stopped_, false)) {
+            const auto length = parser_.content_length();
+            if (length && *length > parser_.parts.body_limit) {
+                return body_too_large();
+            }
+            parser_.limit_body(parser_.parts.body_limit);
         }
         return body_ends_with_head() ? true : take_body(bytes);
     }
+
+    /// The head is whole, and nothing of the body has been taken.
+    [[nodiscard]] bool stopped() const { return stopped_; }
+    void allow_body(std::size_t size_bytes) { parser_.parts.body_limit = size_bytes; }
 
     Parts& parts() { return parser_.parts; }
     [[nodiscard]] bool keep_alive() const {
@@ -235,11 +259,12 @@ private:
 
     std::unexpected<Error> body_too_large() const {
         return fail(ErrorCode::too_large, "the body is larger than " +
-                                              std::to_string(limits_.body_size_bytes) + " bytes");
+                                              std::to_string(parser_.parts.body_limit) + " bytes");
     }
 
     Limits limits_;
     Parser<kRequest> parser_;
+    bool stopped_ = false;
     std::string
         pending_;  ///< a head that is not whole; the beginning of a chunk's head or a trailer
 };
@@ -248,6 +273,7 @@ private:
 
 struct RequestReader::State {
     Intake<true> intake;
+    std::optional<Request> head = std::nullopt;  ///< while it is stopped
 };
 
 RequestReader::RequestReader(const Limits& limits) : limits_(limits) {}
@@ -259,6 +285,14 @@ bool RequestReader::idle() const {
     return state_ == nullptr;
 }
 
+const Request* RequestReader::head() const {
+    return state_ != nullptr && state_->head ? &*state_->head : nullptr;
+}
+
+void RequestReader::allow_body(std::size_t size_bytes) {
+    state_->intake.allow_body(size_bytes);
+}
+
 Result<std::optional<Request>> RequestReader::next(ByteView& bytes) {
     if (bytes.empty()) {
         return std::nullopt;
@@ -266,14 +300,23 @@ Result<std::optional<Request>> RequestReader::next(ByteView& bytes) {
     if (state_ == nullptr) {
         state_.reset(new State{Intake<true>(limits_)});
     }
+    state_->head.reset();
     const auto whole = state_->intake.advance(bytes);
     if (!whole) {
         return std::unexpected(whole.error());
     }
+    Parts& parts = state_->intake.parts();
+    if (state_->intake.stopped()) {
+        state_->head = Request{.method = parts.method,
+                               .target = parts.target,
+                               .version = parts.version,
+                               .headers = parts.headers,
+                               .body = {},
+                               .keep_alive = state_->intake.keep_alive()};
+    }
     if (!*whole) {
         return std::nullopt;
     }
-    Parts& parts = state_->intake.parts();
     Request request{.method = std::move(parts.method),
                     .target = std::move(parts.target),
                     .version = parts.version,

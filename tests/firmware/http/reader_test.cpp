@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -250,6 +251,50 @@ TEST(RequestReader, body_limit_is_exact_for_both_forms) {
     CHECK_TRUE(
         read_every_way(post(chunked, "4\r\n0123\r\n7\r\n4567890\r\n0\r\n\r\n"), limits).error ==
         ErrorCode::too_large);
+}
+
+/// What became of a body of 11 bytes in these two pieces, where 10 are allowed, 11 or the usual 5.
+std::string read_stopping(const std::string& text, std::size_t cut,
+                          std::optional<std::size_t> allowed) {
+    RequestReader reader({.body_size_bytes = 5, .stops_before_body = true});
+    std::string seen;
+    for (const std::string& piece : {text.substr(0, cut), text.substr(cut)}) {
+        ByteView bytes = as_bytes(piece);
+        do {
+            const auto request = reader.next(bytes);
+            if (!request) {
+                return seen + request.error().message;
+            }
+            if (*request) {
+                seen += (*request)->target + "=" + (*request)->body + " ";
+            } else if (const Request* const head = reader.head()) {
+                seen += head->method + "? ";
+                CHECK_TRUE(head->body.empty());
+                CHECK_FALSE(reader.idle());
+                if (allowed) {
+                    reader.allow_body(*allowed);
+                }
+            }
+        } while (!bytes.empty());
+    }
+    return seen;
+}
+
+TEST(RequestReader, stops_before_a_body_and_takes_what_is_allowed_then) {
+    const std::string get = "GET /next HTTP/1.1\r\nHost: x\r\n\r\n";
+    const std::string empty = post("Content-Length: 0\r\n", "");
+    for (const std::string& body :
+         {post("Content-Length: 11\r\n", "0123456789x"),
+          post("Transfer-Encoding: chunked\r\n", "4\r\n0123\r\n7\r\n456789x\r\n0\r\n\r\n")}) {
+        const std::string text = empty + body + get;
+        for (std::size_t cut = 1; cut < text.size(); ++cut) {
+            STRCMP_EQUAL("/p= POST? /p=0123456789x /next= ", read_stopping(text, cut, 11).c_str());
+            STRCMP_EQUAL("/p= POST? the body is larger than 10 bytes",
+                         read_stopping(text, cut, 10).c_str());
+            STRCMP_EQUAL("/p= POST? the body is larger than 5 bytes",
+                         read_stopping(text, cut, std::nullopt).c_str());
+        }
+    }
 }
 
 TEST(RequestReader, endless_trailers_and_chunk_extensions_are_refused) {
