@@ -166,9 +166,16 @@ void answer(Node& node, const http::Request& request, const http::Target& target
         respond(asset(request, *found));
     } else if (target.path == "/v1/uplink" || target.path == "/v1/push" ||
                target.path == "/v1/live") {
-        http::Response response = plain(426, target.path + " is a WebSocket");
+        http::Response response =
+            plain(426, target.path +
+                           " is a WebSocket, and this request does not ask for one. If its "
+                           "sender did, something on the way has taken Upgrade out of it");
         response.headers.emplace_back("Upgrade", "websocket");
+        response.headers.emplace_back("Connection",
+                                      request.keep_alive ? "Upgrade" : "Upgrade, close");
         respond(std::move(response));
+    } else if (target.path == "/sockjs.min.js") {
+        respond(plain(404, "sockjs-client is not kept here: SockJS by an iframe is not possible"));
     } else {
         respond(plain(404, "there is nothing at " + target.path));
     }

@@ -18,6 +18,8 @@ constexpr Duration kRetryAfterStop = std::chrono::seconds(1);
 /// one id would chase each other.
 constexpr Duration kRetryAfterSuperseded = std::chrono::seconds(30);
 constexpr Duration kLogInterval = std::chrono::seconds(1);
+/// Of one device.
+constexpr std::size_t kMostUngreetedLines = 8;
 /// Answers that may wait for a peer before it is not heard any more.
 constexpr std::size_t kSendLimitBytes = 256u << 10;
 /// File descriptors that connections leave to the journal, the sensors, the uplink and the status.
@@ -45,6 +47,10 @@ std::size_t connection_limit(std::uint64_t wanted) {
                      " connections; max_connections asks for " + std::to_string(wanted));
     }
     return static_cast<std::size_t>(std::min(wanted, possible));
+}
+
+const hub::Admission& admission_of(Carrier& carrier) {
+    return carrier.endpoint()->line()->admission();
 }
 
 }  // namespace
@@ -98,20 +104,63 @@ void Server::accepted(std::unique_ptr<net::Stream> stream) {
     key->start();
 }
 
-void Server::admitted(Session& session, const std::string& device) {
-    Session*& newest = lines_[device];
-    Session* const older = std::exchange(newest, &session);
-    if (older != nullptr && older != &session) {
-        log::warning("hub: device " + device + " came from " +
-                     session.endpoint()->line()->admission().address + " while its line from " +
-                     older->endpoint()->line()->admission().address +
-                     " was up: the newer stays. Do two devices share one id?");
-        older->goodbye("a newer line with this device id has come from " +
-                           session.endpoint()->line()->admission().address,
-                       kRetryAfterSuperseded, true);
+void Server::opened(Carrier& carrier) {
+    std::vector<Carrier*>& lines = ungreeted_[admission_of(carrier).device];
+    lines.push_back(&carrier);
+    if (lines.size() <= kMostUngreetedLines) {
+        return;
+    }
+    Carrier* const oldest = lines.front();
+    log_turned_away(admission_of(*oldest).address + ": device " + admission_of(*oldest).device +
+                    " has more than " + std::to_string(kMostUngreetedLines) +
+                    " lines open that said no Hello; the oldest is closed");
+    lines.erase(lines.begin());
+    oldest->close(websocket::CloseCode::try_again_later, "too many lines without Hello");
+}
+
+void Server::greeted(Carrier& carrier) {
+    const hub::Line& line = *carrier.endpoint()->line();
+    const std::string& device = line.admission().device;
+    const std::string& address = line.admission().address;
+    forget_ungreeted(carrier);
+    Carrier*& newest = lines_[device];
+    Carrier* const older = std::exchange(newest, &carrier);
+    if (older == nullptr || older == &carrier) {
+        log::info("hub: device " + device + " is here, from " + address);
+        return;
+    }
+    const std::string before = admission_of(*older).address;
+    if (line.boot() != 0 && line.boot() == older->endpoint()->line()->boot()) {
+        log::info("hub: device " + device + " moves its line from " + before + " to " + address);
     } else {
-        log::info("hub: device " + device + " is here, from " +
-                  session.endpoint()->line()->admission().address);
+        log::warning("hub: device " + device + " came from " + address + " while its line from " +
+                     before + " was up: the newer stays. Do two devices share one id?");
+    }
+    older->goodbye("a newer line with this device id has come from " + address,
+                   kRetryAfterSuperseded, true);
+}
+
+void Server::forget_ungreeted(Carrier& carrier) {
+    const auto found = ungreeted_.find(admission_of(carrier).device);
+    if (found != ungreeted_.end()) {
+        std::erase(found->second, &carrier);
+        if (found->second.empty()) {
+            ungreeted_.erase(found);
+        }
+    }
+}
+
+void Server::left(Carrier& carrier) {
+    waiting_.erase(&carrier);
+    if (carrier.endpoint() == nullptr || carrier.endpoint()->line() == nullptr) {
+        return;
+    }
+    forget_ungreeted(carrier);
+    const std::string& device = admission_of(carrier).device;
+    const auto line = lines_.find(device);
+    if (line != lines_.end() && line->second == &carrier) {
+        lines_.erase(line);
+        log::info("hub: device " + device + " is gone");
     }
 }
 
@@ -121,15 +170,7 @@ void Server::ended(Session& session) {
     if (found == sessions_.end()) {
         return;
     }
-    if (session.endpoint() != nullptr && session.endpoint()->line() != nullptr) {
-        const std::string& device = session.endpoint()->line()->admission().device;
-        const auto line = lines_.find(device);
-        if (line != lines_.end() && line->second == &session) {
-            lines_.erase(line);
-            log::info("hub: device " + device + " is gone");
-        }
-    }
-    waiting_.erase(&session);
+    left(session);
     listeners_.erase(&session);
     ended_.push_back(std::move(found->second));
     sessions_.erase(found);
@@ -138,10 +179,10 @@ void Server::ended(Session& session) {
 void Server::journal_moved() {
     broadcast();
     // Those that go on waiting come back while their answers are sent.
-    const std::vector<Session*> due(waiting_.begin(), waiting_.end());
+    const std::vector<Carrier*> due(waiting_.begin(), waiting_.end());
     waiting_.clear();
-    for (Session* session : due) {
-        session->journal_moved();
+    for (Carrier* carrier : due) {
+        carrier->journal_moved();
     }
     if (held_back_ && node_.journal().room() > node_.config().journal.memory_bytes / 4) {
         held_back_ = false;
@@ -153,7 +194,7 @@ void Server::journal_moved() {
 
 Instant Server::turn(Now now) {
     ended_.clear();
-    if (lines_.empty()) {
+    if (lines_.empty() && ungreeted_.empty()) {
         return kNever;
     }
     check_tokens(now.monotonic);
@@ -224,16 +265,24 @@ void Server::check_tokens(Instant now) {
     for (const hub::Token& token : tokens().tokens()) {
         devices.insert(token.device);
     }
-    std::vector<Session*> revoked;
-    for (const auto& [device, session] : lines_) {
-        if (session->by_token() && !devices.contains(device)) {
-            revoked.push_back(session);
+    std::vector<Carrier*> revoked;
+    const auto look = [&](const std::string& device, Carrier* carrier) {
+        if (!devices.contains(device) && carrier->by_token()) {
+            revoked.push_back(carrier);
+        }
+    };
+    for (const auto& [device, carrier] : lines_) {
+        look(device, carrier);
+    }
+    for (const auto& [device, carriers] : ungreeted_) {
+        for (Carrier* carrier : carriers) {
+            look(device, carrier);
         }
     }
-    for (Session* session : revoked) {
-        log::warning("hub: the token of device " + session->endpoint()->line()->admission().device +
+    for (Carrier* carrier : revoked) {
+        log::warning("hub: the token of device " + admission_of(*carrier).device +
                      " was revoked: its line ends");
-        session->goodbye("the device's token was revoked", kRetryAfterSuperseded, false);
+        carrier->goodbye("the device's token was revoked", kRetryAfterSuperseded, false);
     }
 }
 

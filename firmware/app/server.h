@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "firmware/app/carrier.h"
 #include "firmware/app/config.h"
 #include "firmware/app/token_file.h"
 #include "firmware/hub/tokens.h"
@@ -48,13 +49,18 @@ public:
     [[nodiscard]] Node& node() { return node_; }
     /// Looks at the token file again if it has changed.
     [[nodiscard]] const hub::TokenTable& tokens();
-    /// The session's line is the newest of its device: an older one gets a Goodbye.
-    void admitted(Session& session, const std::string& device);
+    /// A device was admitted, and its line is open. One that says no Hello is a device's trial of
+    /// the network: it may have a few of them, and the oldest goes when there are more.
+    void opened(Carrier& carrier);
+    /// Hello has come: the line is the newest of its device, and an older one gets a Goodbye.
+    void greeted(Carrier& carrier);
+    /// The line has ended, or what carries it has.
+    void left(Carrier& carrier);
     /// Called at the end of an event in which the session ended; it is destroyed soon, and the node
     /// must be poked for it.
     void ended(Session& session);
-    /// The session is told when the journal moves on next.
-    void waits(Session& session) { waiting_.insert(&session); }
+    /// It is told when the journal moves on next.
+    void waits(Carrier& carrier) { waiting_.insert(&carrier); }
     /// The session is a live feed.
     void listens(Session& session) { listeners_.insert(&session); }
     /// Memory is full: nobody who sends readings is read from until there is room.
@@ -68,6 +74,7 @@ public:
 private:
     Server(Node& node, Config::Listen config);
     void accepted(std::unique_ptr<net::Stream> stream);
+    void forget_ungreeted(Carrier& carrier);
     void check_tokens(Instant now);
     void broadcast();
 
@@ -80,9 +87,11 @@ private:
     /// They have ended in this event, and may still be on the stack.
     std::vector<std::unique_ptr<Session>> ended_;
     // Thousands may be connected and silent: only those that are concerned are visited.
-    std::unordered_set<Session*> waiting_;
+    std::unordered_set<Carrier*> waiting_;
     std::unordered_set<Session*> listeners_;
-    std::map<std::string, Session*> lines_;  ///< the live line of each device
+    std::map<std::string, Carrier*> lines_;  ///< the live line of each device
+    /// Lines without Hello, the oldest first.
+    std::map<std::string, std::vector<Carrier*>> ungreeted_;
     bool held_back_ = false;
     hub::TokenTable tokens_;
     std::optional<TokenFileState> tokens_state_;

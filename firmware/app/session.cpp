@@ -19,6 +19,7 @@ constexpr std::size_t kLiveBacklogBytes = 1u << 20;
 /// Requests that a client sends ahead while one is being answered.
 constexpr std::size_t kPipelinedBytes = 64u << 10;
 constexpr std::uint64_t kLineMessageBytes = 9u << 20;
+constexpr std::uint32_t kMostSilence_s = 3600;
 
 std::string bearer_token(const http::Request& request) {
     constexpr std::string_view kScheme = "Bearer ";
@@ -30,6 +31,7 @@ std::string bearer_token(const http::Request& request) {
 }  // namespace
 
 struct Session::Http {
+    std::shared_ptr<char> alive = std::make_shared<char>();  ///< answers under way know it weakly
     http::RequestReader reader;
     Bytes unread;  ///< of requests that came while one is being answered
     bool answering = false;
@@ -37,7 +39,7 @@ struct Session::Http {
 };
 
 Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
-    : server_(server), stream_(std::move(stream)), http_(std::make_shared<Http>()) {}
+    : server_(server), stream_(std::move(stream)), http_(std::make_unique<Http>()) {}
 
 Session::~Session() = default;
 
@@ -99,7 +101,8 @@ void Session::handle(const http::Request& request) {
     const bool keep_alive = request.keep_alive;
     http_->answering = true;
     answer(server_.node(), request, *target,
-           [this, alive = std::weak_ptr(http_), head_only, keep_alive](http::Response response) {
+           [this, alive = std::weak_ptr(http_->alive), head_only,
+            keep_alive](http::Response response) {
                if (!alive.expired()) {
                    response.keep_alive = keep_alive;
                    respond(response, head_only);
@@ -207,6 +210,9 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     if (endpoint_->listens_to()) {
         server_.listens(*this);
     }
+    if (is_line) {
+        server_.opened(*this);
+    }
     websocket::Limits limits;
     limits.message_size_bytes = is_line ? kLineMessageBytes : server_.config().max_message_bytes;
     std::unique_ptr<websocket::Deflate> deflate;
@@ -280,8 +286,10 @@ void Session::receive_socket(std::span<std::byte> bytes) {
             refused = endpoint_->received(opcode, event->payload, now);
             if (!refused && endpoint_->line() != nullptr && endpoint_->line()->greeted() &&
                 !greeted) {
-                server_.admitted(*this, endpoint_->line()->admission().device);
+                server_.greeted(*this);
             }
+        } else if (event->kind == Kind::ping) {
+            announced(event->payload);
         } else if (event->kind == Kind::close || event->kind == Kind::error) {
             if (event->kind == Kind::error) {
                 server_.log_turned_away(stream_->peer() + " broke the WebSocket protocol: " +
@@ -422,6 +430,28 @@ void Session::http_expired() {
     }
 }
 
+/// A ping of four bytes on a line: for how many milliseconds it may be silent from now on.
+void Session::announced(ByteView payload) {
+    if (payload.size() != 4 || endpoint_->line() == nullptr) {
+        return;
+    }
+    std::uint32_t milliseconds = 0;
+    for (const std::byte byte : payload) {
+        milliseconds = milliseconds << 8 | std::to_integer<std::uint32_t>(byte);
+    }
+    const std::uint32_t seconds = milliseconds / 1000 + (milliseconds % 1000 != 0 ? 1 : 0);
+    const auto silence = static_cast<std::uint16_t>(std::min(seconds, kMostSilence_s));
+    if (silence != std::exchange(silence_s_, silence)) {
+        schedule(quiet_time());
+    }
+}
+
+/// Silence after which the peer is asked whether it lives. An announcement adds to what is usual:
+/// its beats have room to be late.
+Duration Session::quiet_time() const {
+    return std::chrono::seconds(silence_s_) + server_.config().idle_timeout / 2;
+}
+
 /// After the upgrade: it is time to look whether the peer lives, and finishes what it has begun.
 void Session::expired() {
     if (!socket_) {
@@ -438,19 +468,21 @@ void Session::expired() {
         close(websocket::CloseCode::policy_violation, "the message was not finished in time");
         return;
     }
-    if (now - heard_at_ >= config.idle_timeout) {
+    const Duration quiet = quiet_time();
+    const Duration dead = quiet + config.idle_timeout / 2;
+    if (now - heard_at_ >= dead) {
         server_.log_turned_away(stream_->peer() + " has been silent for too long");
         stream_->abort();
         on_closed({ErrorCode::timeout, ""});
         return;
     }
-    if (now - heard_at_ >= config.idle_timeout / 2 && !std::exchange(pinged_, true)) {
+    if (now - heard_at_ >= quiet && !std::exchange(pinged_, true)) {
         socket_->release_compressor();
         Bytes out;
         socket_->send_ping({}, out);
         stream_->send(out);
     }
-    Instant due = heard_at_ + config.idle_timeout / (pinged_ ? 1 : 2);
+    Instant due = heard_at_ + (pinged_ ? dead : quiet);
     if (socket_->in_message()) {
         due = std::min(due, message_began_ + config.message_timeout);
     }

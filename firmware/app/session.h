@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "firmware/app/carrier.h"
 #include "firmware/app/endpoint.h"
 #include "firmware/http/message.h"
 #include "firmware/websocket/connection.h"
@@ -16,7 +18,7 @@ class Server;
 
 /// One connection of the listener: HTTP requests one after the other, until one of them turns it
 /// into a WebSocket.
-class Session final : public net::StreamHandler, net::Timeout {
+class Session final : public net::StreamHandler, public Carrier, net::Timeout {
 public:
     Session(Server& server, std::unique_ptr<net::Stream> stream);
     ~Session() override;
@@ -24,13 +26,11 @@ public:
     Session& operator=(const Session&) = delete;
 
     void start();
-    [[nodiscard]] const Endpoint* endpoint() const { return endpoint_.get(); }
-    [[nodiscard]] Endpoint* endpoint() { return endpoint_.get(); }
-
-    /// It was admitted by a token, not by a certificate.
-    [[nodiscard]] bool by_token() const { return stream_->peer_certificate_name().empty(); }
-
-    void journal_moved();
+    [[nodiscard]] Endpoint* endpoint() override { return endpoint_.get(); }
+    [[nodiscard]] bool by_token() const override {
+        return stream_->peer_certificate_name().empty();
+    }
+    void journal_moved() override;
     void hold_back();
     void go_on();
     /// A frame made once for all listeners, compressed for those that take it. A reader that is
@@ -39,10 +39,9 @@ public:
     [[nodiscard]] bool takes_shared_deflate() const {
         return socket_ && socket_->takes_shared_deflate();
     }
-    /// The line says Goodbye, and ends.
-    void goodbye(const std::string& reason, Duration retry_after, bool superseded);
+    void goodbye(const std::string& reason, Duration retry_after, bool superseded) override;
     /// Close frame, farewell, end.
-    void close(websocket::CloseCode code, const std::string& reason);
+    void close(websocket::CloseCode code, const std::string& reason) override;
 
 private:
     void on_bytes(std::span<std::byte> bytes) override;
@@ -67,20 +66,23 @@ private:
     void end(Duration linger);
     void schedule(Duration after);
     void http_expired();
+    void announced(ByteView payload);
+    [[nodiscard]] Duration quiet_time() const;
 
     /// What only HTTP needs.
     struct Http;
 
     Server& server_;
     std::unique_ptr<net::Stream> stream_;
-    std::shared_ptr<Http> http_;  ///< until the upgrade; answers under way know it weakly
+    std::unique_ptr<Http> http_;  ///< until the upgrade
     std::unique_ptr<Endpoint> endpoint_;
     std::optional<websocket::Connection> socket_;
     Instant heard_at_{};
-    Instant message_began_{};  ///< the one that is unfinished
-    bool pinged_ = false;      ///< since it was heard
-    bool held_back_ = false;   ///< there is no room for readings
-    bool congested_ = false;   ///< the peer does not take its answers
+    Instant message_began_{};      ///< the one that is unfinished
+    std::uint16_t silence_s_ = 0;  ///< how long the peer has said that it may be silent
+    bool pinged_ = false;          ///< since it was heard
+    bool held_back_ = false;       ///< there is no room for readings
+    bool congested_ = false;       ///< the peer does not take its answers
     bool paused_ = false;
     bool ending_ = false;
 };

@@ -39,11 +39,18 @@ Result<void> Line::received(ByteView bytes, Now now) {
     if (const auto* greeting = std::get_if<journal::HelloMessage>(&message)) {
         return hello(*greeting, now);
     }
-    if (!greeted_) {
+    const bool unknown = std::holds_alternative<journal::UnknownMessage>(message);
+    if (!greeted_ && !unknown) {
         return fail(ErrorCode::invalid, "the first message of a line must be Hello");
     }
     if (superseded_ || said_goodbye_) {
         return {};
+    }
+    if (unknown) {
+        out_.push_back(to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
+    }
+    if (!greeted_) {
+        return {};  // it asks whether bytes pass, and is not the device's line yet
     }
     device(admission_.device).last_seen = now.wall;
     if (auto* received = std::get_if<Record>(&message)) {
@@ -59,9 +66,6 @@ Result<void> Line::received(ByteView bytes, Now now) {
         }
         return result;
     }
-    if (std::holds_alternative<journal::UnknownMessage>(message)) {
-        out_.push_back(to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
-    }
     return {};
 }
 
@@ -74,6 +78,7 @@ Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
                                                  "\", but Hello says \"" + message.device + "\"");
     }
     greeted_ = true;
+    boot_ = message.boot;
     Device& entry = device(admission_.device);
     entry.online = true;
     entry.connected_since = entry.last_seen = now.wall;

@@ -74,6 +74,8 @@ public:
     [[nodiscard]] const Admission& admission() const { return admission_; }
     /// Hello has come.
     [[nodiscard]] bool greeted() const { return greeted_; }
+    /// What Hello said of the device's start; 0 before it.
+    [[nodiscard]] std::uint64_t boot() const { return boot_; }
 
 private:
     struct LineStream {
@@ -98,6 +100,7 @@ private:
     bool greeted_ = false;
     bool said_goodbye_ = false;
     bool superseded_ = false;
+    std::uint64_t boot_ = 0;
     std::uint64_t welcome_after_ = 0;  ///< position that must be durable first
     bool welcome_due_ = false;
     std::vector<journal::AckMessage> acknowledged_;  ///< at Hello, for Welcome

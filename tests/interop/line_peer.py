@@ -1,6 +1,5 @@
-"""A small hub that nobody else's code is part of: `holdfast.v1` by hand, from proto/README.md, over python3-websockets.
-
-It greets, checks that numbers come without holes, keeps what it got in memory, and acknowledges.
+"""Both ends of `holdfast.v1` by hand, from proto/README.md, with nobody else's code: a device's messages, and a small hub over
+python3-websockets, which greets, checks that numbers come without holes, keeps what it got in memory, and acknowledges.
 """
 
 import struct
@@ -8,7 +7,7 @@ import time
 
 import websockets
 
-MESSAGES = {1: "hello", 3: "open", 4: "batch", 5: "gap", 6: "clock_fix", 8: "goodbye", 10: "result"}
+MESSAGES = {1: "hello", 2: "welcome", 3: "open", 4: "batch", 5: "gap", 6: "clock_fix", 7: "ack", 8: "goodbye", 10: "result"}
 
 
 def varint(value):
@@ -57,6 +56,39 @@ def number_field(number, value):
 def bytes_field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
+
+def fixed64_field(number, value):
+    return varint(number << 3 | 1) + struct.pack("<Q", value)
+
+
+def message_of(envelope):
+    """(name, fields) of an Envelope."""
+    ((kind, (body,)),) = fields(envelope).items()
+    return MESSAGES[kind], fields(body)
+
+
+# ---- What a device says
+
+# Channel 1: 21.5 and 21.57, as in the example of proto/README.md.
+TWO_READINGS = bytes.fromhex("11020006c2e880b00d03010012cc210e00")
+
+
+def open_stream(stream, origin, journal, run, channels=("t",)):
+    declared = b"".join(bytes_field(5, number_field(1, number) + bytes_field(2, name.encode()) + bytes_field(3, b"C"))
+                        for number, name in enumerate(channels, 1))
+    return number_field(1, stream) + bytes_field(2, origin.encode()) + fixed64_field(3, journal) + number_field(4, run) + declared
+
+
+def hello(device, boot=1, opened=()):
+    return bytes_field(1, bytes_field(1, device.encode()) + fixed64_field(2, boot) + bytes_field(3, b"line_peer") +
+                       b"".join(bytes_field(4, each) for each in opened))
+
+
+def batch(stream, first, columns=TWO_READINGS):
+    return bytes_field(4, number_field(1, stream) + number_field(2, first) + bytes_field(3, columns))
+
+
+# ---- What a hub says
 
 def ack(stream, through):
     return bytes_field(7, number_field(1, stream) + number_field(2, through))

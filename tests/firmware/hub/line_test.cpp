@@ -333,6 +333,22 @@ TEST(Line, unknown_messages_are_answered_and_noise_is_an_error) {
     CHECK(!tell(Bytes(3, std::byte{0xFF})).empty());
 }
 
+TEST(Line, a_line_without_hello_is_answered_and_touches_nothing) {
+    STRCMP_EQUAL("", tell({}).c_str());
+    const auto result = answer<ResultMessage>();
+    CHECK(result && !result->ok);
+    CHECK(!line->greeted());
+    LONGS_EQUAL(0, line->boot());
+    CHECK(fleet.empty());
+    line.reset();
+    CHECK(fleet.empty());
+}
+
+TEST(Line, the_boot_is_what_hello_said) {
+    welcome();
+    LONGS_EQUAL(1, line->boot());
+}
+
 TEST(Line, the_end_of_a_line_is_seen_unless_a_newer_one_took_its_place) {
     welcome();
     line.reset();
