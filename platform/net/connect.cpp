@@ -7,13 +7,12 @@
 #include <system_error>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "platform/net/socket_stream.h"
+#include "platform/net/step.h"
+#include "platform/net/tunnel.h"
 
 namespace holdfast::net {
 namespace {
@@ -21,14 +20,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-using Clock = std::chrono::steady_clock;
+using Clock = Step::Clock;
 using Addresses = std::vector<asio::ip::address>;
-
-std::string seconds(Duration duration) {
-    std::string text = std::to_string(std::chrono::duration<double>(duration).count());
-    text.resize(text.find('.') + 2);
-    return text + " s";
-}
 
 std::string reason(const error_code& error) {
     if (error == asio::error::connection_refused) {
@@ -37,35 +30,10 @@ std::string reason(const error_code& error) {
     return error.message();
 }
 
-/// What one connection attempt shares with the handlers of its operations. These may be called
-/// after the coroutine is gone (it was cancelled), which is why it is shared.
-struct Shared {
-    explicit Shared(asio::io_context& context) : io(context), wake(context) {}
-
-    /// Waits until a handler calls `woken`, or `deadline`. false: the coroutine was cancelled.
-    asio::awaitable<bool> sleep(Clock::time_point deadline) {
-        if (!pending) {
-            wake.expires_at(deadline);
-            co_await wake.async_wait(asio::as_tuple(asio::use_awaitable));
-        }
-        pending = false;
-        const auto state = co_await asio::this_coro::cancellation_state;
-        co_return state.cancelled() == asio::cancellation_type::none;
-    }
-    void woken() {
-        pending = true;
-        wake.cancel();
-    }
-
-    asio::io_context& io;
-    asio::steady_timer wake;
-    bool pending = false;
-};
-
 // Looking up.
 
-struct Lookup : Shared {
-    using Shared::Shared;
+struct Lookup : Step {
+    using Step::Step;
     std::optional<Result<Addresses>> found;
 };
 
@@ -89,22 +57,22 @@ void take_lookup(Lookup& lookup, const error_code& error,
     lookup.woken();
 }
 
-asio::awaitable<Result<Addresses>> look_up(asio::io_context& io, const ConnectOptions& options) {
+asio::awaitable<Result<Addresses>> look_up(asio::io_context& io, const std::string& host,
+                                           const ConnectOptions& options) {
     error_code not_an_address;
-    const auto literal = asio::ip::make_address(options.host, not_an_address);
+    const auto literal = asio::ip::make_address(host, not_an_address);
     if (!not_an_address) {
         co_return Addresses{literal};
     }
     if (options.resolve) {
-        co_return options.resolve(options.host);
+        co_return options.resolve(host);
     }
     const auto lookup = std::make_shared<Lookup>(io);
     // getaddrinfo blocks, so Asio calls it on a thread of its own: the only one this module causes.
     tcp::resolver resolver(io);
-    resolver.async_resolve(options.host, "",
-                           [lookup](const error_code& error, const auto& results) {
-                               take_lookup(*lookup, error, results);
-                           });
+    resolver.async_resolve(host, "", [lookup](const error_code& error, const auto& results) {
+        take_lookup(*lookup, error, results);
+    });
     const bool goes_on = co_await lookup->sleep(Clock::now() + options.resolve_timeout);
     if (lookup->found) {
         co_return std::move(*lookup->found);
@@ -112,7 +80,7 @@ asio::awaitable<Result<Addresses>> look_up(asio::io_context& io, const ConnectOp
     if (!goes_on) {
         co_return fail(ErrorCode::closed, "cancelled");
     }
-    co_return fail(ErrorCode::timeout, "no answer within " + seconds(options.resolve_timeout));
+    co_return fail(ErrorCode::timeout, "no answer within " + seconds_text(options.resolve_timeout));
 }
 
 /// RFC 8305, Section 4: the resolver's order, but the families in turn, so that one that does not
@@ -136,8 +104,8 @@ Addresses interleave(const Addresses& addresses) {
 
 // Connecting.
 
-struct Race : Shared {
-    using Shared::Shared;
+struct Race : Step {
+    using Step::Step;
     std::vector<std::unique_ptr<Socket>>
         attempts;  ///< stay in place while the operations are pending
     std::size_t pending_attempts = 0;
@@ -178,6 +146,7 @@ Error connect_error(const error_code& error) {
 }
 
 asio::awaitable<Result<std::unique_ptr<Socket>>> race(asio::io_context& io, Addresses addresses,
+                                                      std::uint16_t port,
                                                       const ConnectOptions& options) {
     const auto state = std::make_shared<Race>(io);
     // Also when the coroutine is destroyed: what still tries is closed.
@@ -191,13 +160,13 @@ asio::awaitable<Result<std::unique_ptr<Socket>>> race(asio::io_context& io, Addr
         const bool more = next < addresses.size();
         if (now >= deadline) {
             co_return fail(ErrorCode::timeout,
-                           "no answer within " + seconds(options.connect_timeout));
+                           "no answer within " + seconds_text(options.connect_timeout));
         }
         if (!more && state->pending_attempts == 0) {
             co_return std::unexpected(connect_error(state->last_error));
         }
         if (more && (now >= next_attempt || std::exchange(state->failed_since, false))) {
-            attempt(state, {addresses[next++], options.port});
+            attempt(state, {addresses[next++], port});
             next_attempt = now + options.attempt_delay;
             continue;
         }
@@ -210,8 +179,8 @@ asio::awaitable<Result<std::unique_ptr<Socket>>> race(asio::io_context& io, Addr
 
 // TLS.
 
-struct Greeting : Shared {
-    using Shared::Shared;
+struct Greeting : Step {
+    using Step::Step;
     bool done = false;
     std::optional<Error> error;
 };
@@ -246,31 +215,43 @@ std::string name_of(const ConnectOptions& options) {
 asio::awaitable<Result<std::unique_ptr<Stream>>> connect(ConnectOptions options) {
     const asio::any_io_executor executor = co_await asio::this_coro::executor;
     auto& io = static_cast<asio::io_context&>(asio::query(executor, asio::execution::context));
-    const std::string name = name_of(options);
+    const std::string hub = name_of(options);
+    const std::string proxy = options.proxy ? "the proxy " + options.proxy->authority() : "";
+    const std::string& first = options.proxy ? proxy : hub;  // whom we connect to ourselves
+    const std::string& host = options.proxy ? options.proxy->host : options.host;
+    const std::uint16_t port = options.proxy ? options.proxy->port : options.port;
 
-    Result<Addresses> addresses = co_await look_up(io, options);
+    Result<Addresses> addresses = co_await look_up(io, host, options);
     if (addresses && addresses->empty()) {
         addresses = not_found("it has no address");
     }
     if (!addresses) {
         co_return std::unexpected(
-            std::move(addresses.error()).context("looking up " + options.host));
+            std::move(addresses.error()).context("looking up " + (options.proxy ? proxy : host)));
     }
-    Result<std::unique_ptr<Socket>> socket = co_await race(io, interleave(*addresses), options);
+    Result<std::unique_ptr<Socket>> socket =
+        co_await race(io, interleave(*addresses), port, options);
     if (!socket) {
-        co_return std::unexpected(std::move(socket.error()).context("connecting to " + name));
+        co_return std::unexpected(std::move(socket.error()).context("connecting to " + first));
+    }
+    if (options.proxy) {
+        if (Result<void> tunnel = co_await open_tunnel(io, **socket, options); !tunnel) {
+            co_return std::unexpected(std::move(tunnel.error()));
+        }
     }
     error_code error;
     const tcp::endpoint peer = (*socket)->remote_endpoint(error);  // unspecified if it is gone
     const int handle = (*socket)->release(error);
     if (error) {
-        co_return std::unexpected(connect_error(error).context("connecting to " + name));
+        co_return std::unexpected(connect_error(error).context("connecting to " + first));
     }
     auto stream = std::make_unique<SocketStream>(io, handle, peer, options.stream, nullptr);
     if (options.tls) {
         Result<void> greeted = co_await greet(io, *stream, options);
         if (!greeted) {
-            co_return std::unexpected(std::move(greeted.error()).context("TLS with " + name));
+            co_return std::unexpected(
+                std::move(greeted.error())
+                    .context("TLS with " + hub + (options.proxy ? " through " + proxy : "")));
         }
     }
     co_return std::unique_ptr<Stream>(std::move(stream));

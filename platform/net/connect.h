@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
+#include "firmware/http/proxy.h"
 #include "platform/net/stream.h"
 #include "platform/net/tls.h"
 
@@ -20,8 +22,14 @@ struct ConnectOptions {
     std::string host;
     std::uint16_t port = 0;
     std::shared_ptr<TlsContext> tls;  ///< null: plain
+    /// The way to host and port is a tunnel through it (CONNECT). Only the proxy's name is looked
+    /// up here; it looks up `host` itself. TLS goes through the tunnel, with `host`'s name.
+    std::optional<http::Proxy> proxy;
+    std::string user_agent = "holdfast";  ///< told to the proxy
     Duration resolve_timeout = std::chrono::seconds(10);
     Duration connect_timeout = std::chrono::seconds(10);
+    /// From CONNECT to the end of the proxy's answer, which may take its own connecting.
+    Duration proxy_timeout = std::chrono::seconds(10);
     Duration tls_timeout = std::chrono::seconds(10);
     /// RFC 8305: the next address is tried when the one before has not answered for so long.
     Duration attempt_delay = std::chrono::milliseconds(250);
@@ -33,7 +41,8 @@ struct ConnectOptions {
 /// Resolves, connects (IPv6 and IPv4 in turn, RFC 8305, "happy eyeballs"), and shakes hands over
 /// TLS with SNI, host name and chain verified. Errors: not_found (no such host), refused, timeout
 /// (which step), untrusted (which of: expired, not yet valid, self-signed or unknown issuer, wrong
-/// name), closed, io, and those of TLS (tls_errors.h). The sentence names host, port and step.
+/// name), closed, io, those of TLS (tls_errors.h), and of the proxy's answer (http::ProxyTunnel).
+/// The sentence names host, port and step, and whether it was the proxy that failed.
 /// Cancelling the coroutine releases everything; it must run on the io_context's own thread.
 ///
 /// A TLS 1.3 server looks at our certificate after our handshake is done: that it refuses it is

@@ -31,6 +31,8 @@ class IncludeDirection(unittest.TestCase):
             ("firmware/websocket/a.cpp", "#include <holdfast/v1/line.pb.h>"),
             ("platform/net/a.cpp", '#include "firmware/websocket/frame.h"'),
             ("platform/system/a.cpp", '  #  include "firmware/app/config.h"'),
+            ("platform/net/a.cpp", '#include "firmware/http/message.h"'),
+            ("platform/system/a.cpp", '#include "firmware/http/proxy.h"'),
             ("firmware/base/a.cpp", '#include "tests/fake.h"'),
             ("firmware/surprise/a.cpp", "#include <vector>"),
         ):
@@ -68,6 +70,7 @@ class IncludeDirection(unittest.TestCase):
             ("platform/sensors/a.cpp", '#include "firmware/telemetry/reading.h"'),
             ("platform/sensors/a.cpp", '#include "platform/system/clock.h"'),
             ("platform/net/a.cpp", "#include <sys/socket.h>"),
+            ("platform/net/a.h", '#include "firmware/http/proxy.h"'),
         ):
             self.assertEqual(judged(file, line), [], (file, line))
 
