@@ -55,7 +55,9 @@ WebSocketPassage::WebSocketPassage(PassageOptions options, Entropy& entropy,
       entropy_(entropy),
       contexts_(contexts),
       began_at_(now),
-      patience_(options_.patience) {
+      patience_(options_.patience),
+      // Nobody reads what stands in a refusal's body, nor waits for it.
+      head_(http::Limits{.body_size_bytes = 0}) {
     orders_.push_back({Order::Kind::open});
 }
 
@@ -111,6 +113,9 @@ void WebSocketPassage::ended(Lane, const Error& error, Instant) {
         fail(error, Trouble::route, end_of(error), true);
     } else if (!socket_) {
         fail(Error(error).context("in place of an answer to the WebSocket handshake"),
+             Trouble::passage, end_of(error), true);
+    } else if (!passes_) {
+        fail(Error(error).context("the WebSocket was up, but ended before anything passed"),
              Trouble::passage, end_of(error), true);
     } else {
         fail(error, Trouble::passage, end_of(error), true);
@@ -194,7 +199,7 @@ std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
             socket_->close(websocket::CloseCode::unsupported_data, "a line carries binary messages",
                            out_);
             fail({ErrorCode::invalid, "the hub sent text on a line of binary messages"},
-                 Trouble::hub, {EndKind::ours, 0}, false);
+                 whose_fault(), {EndKind::ours, 0}, false);
             return std::nullopt;
         } else if (event->kind == Kind::close || event->kind == Kind::error) {
             const bool said = event->kind == Kind::close;
@@ -202,7 +207,7 @@ std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
                 said ? "the hub closed the line: " : "the hub broke the WebSocket protocol: ";
             fail({ErrorCode::closed,
                   who + std::to_string(event->code) + " " + std::string(event->reason)},
-                 Trouble::hub,
+                 said ? Trouble::hub : whose_fault(),
                  said ? LineEnd{EndKind::closed, event->code} : LineEnd{EndKind::ours, 0}, false);
             return std::nullopt;
         }

@@ -33,6 +33,8 @@ private:
     void read_head(Instant now);
     void upgraded(const http::Response& response, Instant now);
     [[nodiscard]] std::optional<Event> next_frame(Instant now);
+    /// What is no WebSocket right after 101 is hardly the hub's.
+    [[nodiscard]] Trouble whose_fault() const { return passes_ ? Trouble::hub : Trouble::passage; }
     void fail(const Error& error, Trouble trouble, LineEnd end, bool at_once);
 
     PassageOptions options_;
