@@ -65,9 +65,7 @@ private:
                                         received.erase(0, end + 4);
                                         give_answer(0);
                                     }
-                                    if (!error && relays_to == 0) {
-                                        read_request();
-                                    } else if (!error && request.empty()) {
+                                    if (!error && (relays_to == 0 || request.empty())) {
                                         read_request();
                                     }
                                 });
