@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -178,9 +179,12 @@ class Lab(Scenario):
 
     # ---- Nodes
 
-    def cloud_hub(self, listen=""):
-        hub = self.node("hub", f'[listen]\naddress = "0.0.0.0:{HUB_PORT}"\n{listen}')
+    def cloud_hub(self, certificate=None):
+        """`certificate`: of `self.certificate()`."""
+        tls = f'tls_cert = "{certificate[0]}"\ntls_key = "{certificate[1]}"' if certificate else ""
+        hub = self.node("hub", f'[listen]\naddress = "0.0.0.0:{HUB_PORT}"\n{tls}')
         hub.port = HUB_PORT
+        hub.tls = ssl._create_unverified_context() if certificate else None  # pylint: disable=protected-access
         hub.wrapper = ["ip", "netns", "exec", "cloud"]
         hub.nearby = lambda: inside("cloud")
         return hub.start()
@@ -193,21 +197,31 @@ class Lab(Scenario):
 
     def wait_path(self, gateway, path, seconds=20):
         def live_on_it():
-            uplink = gateway.status()["uplink"]
+            uplink = self.uplink(gateway)
             return uplink["state"] == "live" and uplink["path"] == path
 
         wait_for(f"the line is {path}", live_on_it, seconds, 0.1)
+
+    def uplink(self, gateway):
+        status = gateway.status()
+        assert status is not None, f"{gateway.name} does not answer: {gateway.log_text()[-2000:]}"
+        return status["uplink"]
 
     def wait_said(self, process, *words, seconds=20):
         """A line of the log has all these words."""
         wait_for(f"{process.name} says {words}", lambda: any(
             all(word in line for word in words) for line in process.log_text().splitlines()), seconds)
 
+    def wait_status(self, gateway, *words, seconds=20):
+        """The last error has all these words."""
+        wait_for(f"{gateway.name}'s status says {words}", lambda: all(
+            word in self.uplink(gateway)["last_error"] for word in words), seconds, 0.1)
+
     def wait_learned(self, gateway, cut_s, seconds):
         """The status once the cut is known, and right within 5 %. Readings come at odd times meanwhile."""
         deadline = time.monotonic() + seconds
         while True:
-            uplink = gateway.status()["uplink"]
+            uplink = self.uplink(gateway)
             if "learned_cut_s" in uplink and uplink.get("counts", "unknown") != "unknown":
                 break
             assert time.monotonic() < deadline, f"the cut was not learned in {seconds} s: {uplink}"
@@ -220,9 +234,9 @@ class Lab(Scenario):
 
     def assert_line_stays(self, gateway, seconds):
         """With nothing to carry, so that the heartbeat alone holds it."""
-        before = gateway.status()["uplink"]["reconnects"]
+        before = self.uplink(gateway)["reconnects"]
         time.sleep(seconds)
-        uplink = gateway.status()["uplink"]
+        uplink = self.uplink(gateway)
         self.assertEqual((uplink["state"], uplink["reconnects"]), ("live", before), uplink)
 
     def assert_all_arrived(self, hub, gateway, seconds=30):
@@ -241,11 +255,11 @@ class Lab(Scenario):
 
     # ---- Servers
 
-    def certificate(self, address):
-        """Of a server at that address; its own authority. Paths of certificate and key."""
-        files = self.path(f"{address}.pem"), self.path(f"{address}.key")
+    def certificate(self, host, kind="IP"):
+        """Of a server at that address, or of that name (`kind` "DNS"); its own authority. Paths of certificate and key."""
+        files = self.path(f"{host}.pem"), self.path(f"{host}.key")
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-            "-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}", "-out", files[0], "-keyout", files[1])
+            "-subj", f"/CN={host}", "-addext", f"subjectAltName={kind}:{host}", "-out", files[0], "-keyout", files[1])
         return files
 
     def folder(self, name):
@@ -288,19 +302,18 @@ http {{
         self.configure_nginx(server, location)
         server.child.send_signal(signal.SIGHUP)
 
-    def haproxy_in_cloud(self, defaults, port=80):
-        config = self.write("haproxy.cfg", f"""
+    def haproxy_in_cloud(self, defaults, port=80, name="haproxy"):
+        config = self.write(f"{name}.cfg", f"""
 global
     maxconn 100
 defaults
-    mode http
     timeout connect 2s
     {defaults}
 listen hub
     bind {CLOUD}:{port}
     server hub 127.0.0.1:{HUB_PORT}
 """)
-        return Server(self, "haproxy", "cloud", CLOUD, port, ["haproxy", "-db", "-f", config]).start()
+        return Server(self, name, "cloud", CLOUD, port, ["haproxy", "-db", "-f", config]).start()
 
     def apache(self, name, place, address, port, modules, rules):
         directory = self.folder(name)

@@ -1,0 +1,44 @@
+"""A captive portal: it answers in place of the hub until somebody has logged in."""
+
+from lab import CLOUD, HUB_PORT, Lab, main
+
+ALL_TO_PORTAL = 'iifname "lan" tcp dport 1-65535 redirect to :80'
+
+
+class Portal(Lab):
+    def portal(self, first):
+        """Whoever asks for anything gets `first`, with the login page where that leads to."""
+        self.rules(redirect=ALL_TO_PORTAL)
+        self.pages_on_router(lambda path: (200, {"Content-Type": "text/html"}, "<h1>Welcome to our hotel</h1>")
+                             if path == "/login" else first)
+
+    def assert_named_and_passed(self, *words):
+        hub = self.cloud_hub()
+        self.feed.give(1000)
+        gateway = self.field_gateway(hub, f"{CLOUD}:{HUB_PORT}")
+        self.wait_said(gateway, *words)
+        self.wait_status(gateway, "captive portal")
+        self.assertNotEqual(gateway.uplink_state(), "live")
+        self.feed.give(1000)
+        self.rules()
+        # Whatever was tried and failed meanwhile, this network's best way is taken.
+        self.wait_path(gateway, "direct", 75)
+        self.assert_all_arrived(hub, gateway)
+        return hub, gateway
+
+    def test_portal_that_redirects(self):
+        self.portal((302, {"Location": "http://10.77.1.1/login"}, ""))
+        hub, gateway = self.assert_named_and_passed("302", "http://10.77.1.1/login", "captive portal")
+        # A login that runs out: what is established goes on, and the cable ends that.
+        self.rules(redirect=ALL_TO_PORTAL)
+        self.pull_cable(1)
+        self.feed.give(500)
+        self.assert_all_arrived(hub, gateway)
+
+    def test_portal_that_shows_its_page_at_once(self):
+        self.portal((200, {"Content-Type": "text/html"}, "<h1>Welcome to our hotel</h1>" * 1000))
+        self.assert_named_and_passed("200", "captive portal")
+
+
+if __name__ == "__main__":
+    main()
