@@ -106,6 +106,8 @@ void Client::open_main(Now now) {
 void Client::main_happened(const Passage::Event& event, Now now) {
     switch (event.kind) {
         case Passage::Event::Kind::up:
+            use_heartbeat_of(lines_[kMain]->path, now);
+            announce(*lines_[kMain]);
             engine_.connected(now.monotonic);
             break;
         case Passage::Event::Kind::message:
@@ -142,9 +144,9 @@ void Client::live(Now now) {
     if (ladder_.worked(now.monotonic)) {
         keep(ladder_note(), name(line.path));
     }
-    use_heartbeat_of(line.path, now);
     const std::string way = line.path == Path{} ? "" : " by " + name(line.path);
-    log(Action::Level::info, "live at " + options_.url + " (" + line.peer + ")" + way);
+    log(std::exchange(moved_, false) ? Action::Level::debug : Action::Level::info,
+        "live at " + options_.url + " (" + line.peer + ")" + way);
 }
 
 /// The main line is not there any more, or is to be ended.
@@ -155,7 +157,7 @@ void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end
     }
     drop_line(kMain, code, code == websocket::CloseCode::normal ? "" : error.message, now);
     drop_line(kNext, websocket::CloseCode::normal, "", now);
-    more_ = false;
+    more_ = moved_ = false;
     if (std::exchange(was_live_, false)) {
         if (error.code == ErrorCode::closed) {
             log(Action::Level::info, "the line ended: " + error.message);
@@ -179,28 +181,44 @@ void Client::send_due(Now now) {
     if (engine_.ping_due(now.monotonic)) {
         beat(line, now);
     }
+    const auto is_full = [&] { return line.passage->gathered_bytes() >= options_.gathered_bytes; };
     more_ = false;
-    while (line.writable && !more_) {
+    while (line.writable() && !is_full()) {
         const std::optional<Outgoing> message = engine_.next_message(now.monotonic);
         if (!message) {
             break;
         }
+        more_ = true;
         // The body is a record, whose columns are compressed already.
         line.passage->send(
             message->head, message->body ? ByteView(*message->body) : ByteView{},
             message->body ? websocket::Compression::off : websocket::Compression::automatic);
-        more_ = line.passage->gathered_bytes() >= options_.gathered_bytes;
     }
+    const bool was_full = more_ && is_full();
     take_orders(kMain, now);
+    // Where the passage keeps what it was given until it has an answer, that makes room.
+    more_ = was_full && !is_full();
 }
 
 /// The hub is told when it is to wait longer than it was told, or much shorter.
-void Client::beat(Line& line, Now now) {
+bool Client::is_news(const Line& line) const {
     const Duration quiet = silence();
-    const bool news = quiet > line.announced || quiet < line.announced / 2;
-    line.passage->ping(news ? std::optional(quiet) : std::nullopt);
-    line.announced = news ? quiet : line.announced;
+    return quiet > line.announced || quiet < line.announced / 2;
+}
+
+void Client::beat(Line& line, Now now) {
+    const bool news = is_news(line);
+    line.announced = news ? silence() : line.announced;
+    line.passage->ping(news ? std::optional(line.announced) : std::nullopt);
     engine_.ping_sent(now.monotonic);
+}
+
+/// What the first ping said was of the path that was in use before.
+void Client::announce(Line& line) {
+    if (line.path.transport == Transport::websocket && is_news(line)) {
+        line.announced = silence();
+        line.passage->ping(line.announced);
+    }
 }
 
 /// With some room to grow, so that not every beat need tell it.
@@ -249,6 +267,9 @@ void Client::move_to_next(Now now) {
     drop_line(kMain, websocket::CloseCode::normal, "the line moves", now);
     lines_[kMain] = std::move(lines_[kNext]);
     was_live_ = more_ = false;
+    moved_ = true;
+    use_heartbeat_of(lines_[kMain]->path, now);
+    announce(*lines_[kMain]);
     engine_.renewed(now.monotonic);
 }
 
@@ -264,7 +285,8 @@ void Client::side_lines_due(Now now) {
         const std::size_t place = kFirstSide + action->line;
         switch (action->kind) {
             case LineAction::Kind::open:
-                if (path().transport == Transport::websocket && is_live()) {
+                if (path().transport == Transport::websocket && lines_[kMain] &&
+                    lines_[kMain]->up) {
                     open_line(place, path(), now);
                 } else {
                     heartbeat->line_failed(action->line, now.monotonic);
@@ -286,6 +308,11 @@ void Client::side_lines_due(Now now) {
                 drop_line(place, websocket::CloseCode::normal, "", now);
                 break;
             case LineAction::Kind::renew:
+                if (lines_[kNext] && is_trial_) {
+                    // A better way can wait, the end of this line does not.
+                    drop_line(kNext, websocket::CloseCode::normal, "", now);
+                    ladder_.trial_ended(false, now.monotonic);
+                }
                 if (!lines_[kNext]) {
                     is_trial_ = false;
                     open_line(kNext, path(), now);
@@ -364,7 +391,7 @@ Instant Client::deadline() const {
     if (stopped_) {
         return kNever;
     }
-    if (more_ && lines_[kMain] && lines_[kMain]->writable) {
+    if (more_ && lines_[kMain] && lines_[kMain]->writable()) {
         return {};
     }
     Instant due = engine_.deadline();

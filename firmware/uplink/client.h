@@ -141,6 +141,8 @@ private:
     void live(Now now);
     void send_due(Now now);
     void beat(Line& line, Now now);
+    [[nodiscard]] bool is_news(const Line& line) const;
+    void announce(Line& line);
     void side_lines_due(Now now);
     void trial_due(Now now);
     void note_heartbeat(Now now);
@@ -167,6 +169,7 @@ private:
     std::optional<PathKnowledge> written_;
     bool is_trial_ = false;  ///< the line at kNext tries a better rung
     bool was_live_ = false;  ///< the main line has had its Welcome
+    bool moved_ = false;     ///< the main line was a next one, and has had no Welcome yet
     bool more_ = false;      ///< there is more to send than one turn gives out
     bool stopped_ = false;
     std::deque<Action> actions_;

@@ -12,12 +12,13 @@ struct Client::Line {
     std::unique_ptr<Passage> passage;
     Path path;
     std::array<StreamId, kLanes> streams{};  ///< 0: none
+    std::array<bool, kLanes> congested{};
     std::string peer;
     bool up = false;
     bool passes = false;
-    bool over = false;  ///< its end was told
-    bool writable = true;
     Duration announced{};  ///< how silent the hub was told that it may become
+
+    [[nodiscard]] bool writable() const { return !congested[0] && !congested[1]; }
 };
 
 }  // namespace holdfast::uplink

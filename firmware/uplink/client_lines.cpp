@@ -37,7 +37,7 @@ void Client::drop_line(std::size_t place, websocket::CloseCode code, std::string
 std::pair<std::size_t, Lane> Client::find(StreamId stream) const {
     for (std::size_t place = 0; place < kPlaces; ++place) {
         for (std::size_t lane = 0; lane < kLanes; ++lane) {
-            if (lines_[place] && lines_[place]->streams[lane] == stream) {
+            if (stream != 0 && lines_[place] && lines_[place]->streams[lane] == stream) {
                 return {place, static_cast<Lane>(lane)};
             }
         }
@@ -56,6 +56,7 @@ void Client::take_orders(std::size_t place, Now now) {
                     actions_.push_back({.kind = Action::Kind::abort, .stream = stream});
                 }
                 stream = ++last_stream_;
+                line.congested[static_cast<std::size_t>(order->lane)] = false;
                 action.kind = Action::Kind::open;
                 action.proxied = line.path.proxied;
                 break;
@@ -112,6 +113,7 @@ void Client::ended(StreamId stream, const Error& error, Now now) {
     const auto [place, lane] = find(stream);
     if (place != kPlaces) {
         lines_[place]->streams[static_cast<std::size_t>(lane)] = 0;
+        lines_[place]->congested[static_cast<std::size_t>(lane)] = false;
         lines_[place]->passage->ended(lane, error, now.monotonic);
         drain(place, now);
     }
@@ -119,13 +121,13 @@ void Client::ended(StreamId stream, const Error& error, Now now) {
 
 void Client::congested(StreamId stream) {
     if (const auto [place, lane] = find(stream); place != kPlaces) {
-        lines_[place]->writable = false;
+        lines_[place]->congested[static_cast<std::size_t>(lane)] = true;
     }
 }
 
 void Client::writable(StreamId stream) {
     if (const auto [place, lane] = find(stream); place != kPlaces) {
-        lines_[place]->writable = true;
+        lines_[place]->congested[static_cast<std::size_t>(lane)] = false;
     }
 }
 

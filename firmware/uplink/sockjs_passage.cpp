@@ -42,7 +42,7 @@ SockJsPassage::SockJsPassage(PassageOptions options, Entropy& entropy, Instant n
 
 void SockJsPassage::ask_for(Lane which) {
     lane(which).asked = true;
-    lane(which).is_open = false;
+    lane(which).is_open = lane(which).used = false;
     orders_.push_back({Order::Kind::open, which});
 }
 
@@ -65,8 +65,10 @@ std::optional<Passage::Order> SockJsPassage::next_order(Instant now) {
 void SockJsPassage::serve(const sockjs::Client::Request& request) {
     const Lane which = from_sockjs(request.lane);
     const ByteView bytes = as_bytes(request.bytes);
-    // A stream that carried nothing yet is as fresh as a new one.
-    if (lane(which).is_open) {
+    // A stream that carried nothing yet is as fresh as a new one. One that has may be open still,
+    // though the hub ends it, or may have said what nobody asked for.
+    if (lane(which).is_open && !(request.fresh && lane(which).used)) {
+        lane(which).used = true;
         orders_.push_back({Order::Kind::send, which, Bytes(bytes.begin(), bytes.end())});
         return;
     }
@@ -84,6 +86,7 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
     state.asked = false;
     state.is_open = true;
     if (!state.waiting.empty()) {
+        state.used = true;
         orders_.push_back({Order::Kind::send, which, std::exchange(state.waiting, {})});
     }
     if (client_) {

@@ -33,7 +33,8 @@ private:
     struct LaneState {
         bool asked = false;  ///< a stream was asked for and is not there yet
         bool is_open = false;
-        Bytes waiting;  ///< a request for the stream that was asked for
+        bool used = false;  ///< a request went out on it
+        Bytes waiting;      ///< a request for the stream that was asked for
     };
     [[nodiscard]] LaneState& lane(Lane which) { return lanes_[static_cast<std::size_t>(which)]; }
     void serve(const sockjs::Client::Request& request);

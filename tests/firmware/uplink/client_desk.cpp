@@ -54,7 +54,7 @@ ClientDesk::~ClientDesk() {
 
 void ClientDesk::start() {
     client = std::make_unique<uplink::Client>(*desk.journal, options, random);
-    client->on_network("net", both());
+    client->on_network(network, both());
 }
 
 Now ClientDesk::both() const {
@@ -115,7 +115,7 @@ void ClientDesk::turn() {
     while (desk.journal->deadline() <= desk.now && desk.write() >= 0) {
     }
     for (int idle = 0; broken.empty();) {
-        client->on_network("net", both());
+        client->on_network(network, both());
         client->turn(both());
         bool acted = false;
         if (const auto read = client->engine().take_read(desk.now)) {
@@ -394,7 +394,9 @@ void ClientDesk::upgrade(FarStream& to, const http::Request& request) {
     } else if (to.far == Far::garbage_101) {
         say(to, "HTTP/1.1 400 Bad Request\r\n\r\n");
     }
-    to.socket.emplace(websocket::Role::server, websocket::Limits{}, nullptr);
+    auto deflate =
+        answer.deflate ? std::make_unique<websocket::Deflate>(contexts_, *answer.deflate) : nullptr;
+    to.socket.emplace(websocket::Role::server, websocket::Limits{}, nullptr, std::move(deflate));
     if (lifetime != Duration{}) {
         later(lifetime, [this, id = to.id] {
             end(stream(id), {ErrorCode::closed, "the peer ended the connection"});

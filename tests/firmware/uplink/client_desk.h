@@ -107,6 +107,7 @@ public:
     std::unique_ptr<uplink::Client> client;
 
     // ---- The network
+    std::string network = "net";
     Duration latency = std::chrono::milliseconds(20);
     std::map<std::string, Far> far;  ///< by the name of the path; else the hub
     bool route[2] = {true, true};    ///< direct, proxied: streams come about
@@ -166,7 +167,7 @@ private:
     std::map<uplink::StreamId, Instant> last_down_;
     std::map<uplink::StreamId, Instant> touched_;
     std::map<hub::Line*, bool> known_;
-    bool in_turn_ = false;
+    websocket::DeflateContexts contexts_;
 };
 
 }  // namespace holdfast::simulation
