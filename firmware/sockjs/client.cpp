@@ -133,7 +133,8 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
 }
 
 bool Client::status_is_good(Lane which, int status) {
-    if (status == 200 || (status == 204 && which == Lane::send)) {
+    // 200 to what was sent is somebody else's page: the messages have not arrived.
+    if (status == (which == Lane::send ? 204 : 200)) {
         return true;
     }
     const std::string what = which == Lane::send  ? "xhr_send"

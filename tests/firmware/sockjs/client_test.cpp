@@ -274,6 +274,14 @@ TEST(SockjsClient, a_session_that_is_gone_is_found_while_sending) {
     expect_closed(ErrorCode::not_found);
 }
 
+TEST(SockjsClient, a_page_in_answer_to_what_was_sent_has_not_taken_it) {
+    open();
+    CHECK(client->send("a").has_value());
+    asked();
+    give(whole("<html>", "200 OK"), Lane::send);
+    expect_closed(ErrorCode::unsupported);
+}
+
 TEST(SockjsClient, a_session_that_was_forgotten_is_found_while_receiving) {
     open(false);
     give(whole("o\n"));
