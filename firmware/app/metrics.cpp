@@ -98,6 +98,27 @@ void device_metrics(Metrics& metrics, const hub::Fleet& fleet) {
     }
 }
 
+void heartbeat_metrics(Metrics& metrics, const uplink::AdaptiveHeartbeat::Report& report) {
+    metrics
+        .family("holdfast_uplink_heartbeat_interval_seconds", "gauge",
+                "How long the line may be idle before the next beat.")
+        .value(seconds(report.interval));
+    metrics
+        .family("holdfast_uplink_heartbeat_bytes_a_day", "gauge",
+                "Of beats and their answers, heads of TCP and IP not counted.")
+        .value(static_cast<double>(report.bytes_a_day));
+    metrics
+        .family("holdfast_uplink_probes_total", "counter",
+                "Side lines that were opened to learn what the path does to idle ones.")
+        .value(static_cast<double>(report.probes));
+    if (report.learned) {
+        metrics
+            .family("holdfast_uplink_learned_cut_seconds", "gauge",
+                    "Idle time after which this path cuts a line; kind none: it does not.")
+            .value("kind", name(report.kind), seconds(report.cut));
+    }
+}
+
 void uplink_metrics(Metrics& metrics, const Node& node, const journal::Journal& journal) {
     const uplink::Uplink& engine = node.uplink()->engine();
     metrics.family("holdfast_uplink_connected", "gauge", "Whether the line to the hub is live.")
@@ -112,11 +133,35 @@ void uplink_metrics(Metrics& metrics, const Node& node, const journal::Journal& 
         .family("holdfast_uplink_backlog_readings", "gauge",
                 "Readings not yet acknowledged by the hub.")
         .value(static_cast<double>(journal.backlog()));
+    metrics.family("holdfast_uplink_path", "gauge", "The way to the hub that is used or tried.")
+        .value("path", name(node.uplink()->client().path()), 1);
+    if (engine.adaptive() != nullptr) {
+        heartbeat_metrics(metrics, engine.adaptive()->report(system::monotonic_now()));
+    }
     if (engine.round_trip()) {
         metrics
             .family("holdfast_uplink_round_trip_seconds", "gauge",
                     "From a record or ping to its answer.")
             .value(seconds(*engine.round_trip()));
+    }
+}
+
+/// What the heartbeat learned of the path; nothing of it applies to a fixed one.
+void add_learned(JsonObject& json, const uplink::AdaptiveHeartbeat& heartbeat, Instant now) {
+    const uplink::AdaptiveHeartbeat::Report report = heartbeat.report(now);
+    json.real("heartbeat_interval_s", seconds(report.interval));
+    if (report.learned) {
+        if (report.cut > Duration{}) {
+            json.real("learned_cut_s", seconds(report.cut));
+        }
+        json.text("cut_kind", name(report.kind)).text("counts", name(report.counts));
+    }
+    if (report.lifetime > Duration{}) {
+        json.real("lifetime_s", seconds(report.lifetime));
+    }
+    json.number("probes", report.probes).number("heartbeat_bytes_a_day", report.bytes_a_day);
+    if (report.last_end) {
+        json.text("last_end", name(*report.last_end));
     }
 }
 
@@ -126,13 +171,16 @@ std::string uplink_status(const Node& node) {
     JsonObject json;
     json.text("state", to_string(engine.state()))
         .text("url", node.uplink()->url())
-        .text("path", "direct");
+        .text("path", name(node.uplink()->client().path()));
     json.text("since", format_time(now.wall - (now.monotonic - engine.since())));
     if (engine.round_trip()) {
         json.real("rtt_ms", static_cast<double>(engine.round_trip()->count()) / 1000);
     }
-    json.real("heartbeat_interval_s",
-              seconds(node.config().uplink->heartbeat.value_or(std::chrono::seconds(25))));
+    if (engine.adaptive() != nullptr) {
+        add_learned(json, *engine.adaptive(), now.monotonic);
+    } else {
+        json.real("heartbeat_interval_s", seconds(*node.config().uplink->heartbeat));
+    }
     json.number("reconnects", engine.reconnects())
         .number("in_flight_bytes", engine.in_flight_bytes());
     if (!engine.last_error().empty()) {

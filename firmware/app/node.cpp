@@ -89,6 +89,7 @@ Result<void> Node::open_journal() {
             fleet_[stream.origin].readings += stream.through;
         }
     }
+    notes_ = std::move(opened.notes);
     storage_ = std::make_unique<StorageThread>(io_, *std::move(store));
     log::info("journal: " + std::to_string(opened.used_bytes / 1024) + " KiB in " +
               directory.string() + ", run " + std::to_string(opened.own.epoch.run) +
@@ -112,6 +113,7 @@ Result<void> Node::open_parts() {
             return std::unexpected(std::move(uplink).error());
         }
         uplink_ = *std::move(uplink);
+        uplink_->remember(std::exchange(notes_, {}));
     }
     Result<std::unique_ptr<StatusSocket>> status = StatusSocket::open(*this);
     if (!status) {

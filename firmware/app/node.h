@@ -90,6 +90,7 @@ private:
     Instant started_;
     Timekeeper timekeeper_;
     std::optional<journal::Journal> journal_;
+    std::vector<journal::Note> notes_;  ///< of earlier runs, until the uplink has them
     std::unique_ptr<StorageThread> storage_;
     hub::Fleet fleet_;
     hub::LiveFeed live_;
