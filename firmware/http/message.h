@@ -76,7 +76,8 @@ public:
     [[nodiscard]] Result<std::optional<Request>> next(ByteView& bytes);
     /// Where `limits.stops_before_body`: the request whose body comes next, without it, when `next`
     /// has given nullopt for that, once a request; what follows is left in `bytes`. nullptr: it has
-    /// not. Valid until the following `next`, which reads on.
+    /// not. Valid until the following `next`, which reads on; one without bytes says whether the
+    /// body is too large.
     [[nodiscard]] const Request* head() const;
     /// This body may be so large, instead of `limits.body_size_bytes`.
     void allow_body(std::size_t size_bytes);

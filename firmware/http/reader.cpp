@@ -294,7 +294,7 @@ void RequestReader::allow_body(std::size_t size_bytes) {
 }
 
 Result<std::optional<Request>> RequestReader::next(ByteView& bytes) {
-    if (bytes.empty()) {
+    if (bytes.empty() && head() == nullptr) {
         return std::nullopt;
     }
     if (state_ == nullptr) {

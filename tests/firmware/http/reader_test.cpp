@@ -297,6 +297,16 @@ TEST(RequestReader, stops_before_a_body_and_takes_what_is_allowed_then) {
     }
 }
 
+TEST(RequestReader, a_body_that_is_announced_too_large_is_refused_before_it_comes) {
+    RequestReader reader({.body_size_bytes = 5, .stops_before_body = true});
+    const std::string head = post("Content-Length: 6\r\n", "");
+    ByteView bytes = as_bytes(head);
+    CHECK_FALSE(reader.next(bytes).value().has_value());
+    CHECK_TRUE(bytes.empty());
+    CHECK_TRUE(reader.head() != nullptr);
+    CHECK_TRUE(reader.next(bytes).error().code == ErrorCode::too_large);
+}
+
 TEST(RequestReader, endless_trailers_and_chunk_extensions_are_refused) {
     const Limits limits{.head_size_bytes = 100};
     const std::string chunked = "Transfer-Encoding: chunked\r\n";
