@@ -105,6 +105,10 @@ public:
     [[nodiscard]] bool serves(std::string_view target) const;
     /// The request would open a session: who is not welcome can be refused before.
     [[nodiscard]] bool opens_session(const http::Request& request) const;
+    /// The session that the request names, if it is there.
+    [[nodiscard]] std::optional<SessionId> session_of(const http::Request& request) const;
+    /// The request brings messages (xhr_send, jsonp_send): its body may be large.
+    [[nodiscard]] bool brings_messages(const http::Request& request) const;
     /// A request has come on a connection whose earlier ones have been answered.
     void request(ExchangeId id, const http::Request& request, Now now);
     /// Bytes of a connection that has become a socket; unmasked in place.

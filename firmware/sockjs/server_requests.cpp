@@ -115,6 +115,18 @@ bool Server::opens_session(const http::Request& request) const {
            (is_socket(found->transport) || !names_.contains(found->session));
 }
 
+std::optional<SessionId> Server::session_of(const http::Request& request) const {
+    const std::optional<Route> found = route(request.target, options_.prefix);
+    const auto session = found ? names_.find(found->session) : names_.end();
+    return session == names_.end() ? std::nullopt : std::optional(session->second);
+}
+
+bool Server::brings_messages(const http::Request& request) const {
+    const std::optional<Route> found = route(request.target, options_.prefix);
+    return request.method == "POST" && found &&
+           (found->endpoint == Endpoint::xhr_send || found->endpoint == Endpoint::jsonp_send);
+}
+
 void Server::request(ExchangeId id, const http::Request& request, Now now) {
     HOLDFAST_CHECK(!exchanges_.contains(id));
     const std::optional<Route> found = route(request.target, options_.prefix);

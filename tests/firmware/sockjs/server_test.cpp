@@ -258,6 +258,28 @@ TEST(SockjsServer, who_opens_a_session_is_known_before) {
     CHECK(opens("GET", "/s/1/a/websocket"));
 }
 
+TEST(SockjsServer, what_a_request_names_and_brings_is_known_before) {
+    const auto names = [this](const std::string& target) {
+        return desk.server().session_of(make_request("POST", target));
+    };
+    const auto brings = [this](std::string method, std::string target) {
+        return desk.server().brings_messages(make_request(std::move(method), std::move(target)));
+    };
+    CHECK(!names("/s/0/a/xhr_send"));
+    xhr();
+    const auto session = names("/s/0/a/xhr");
+    CHECK(session.has_value());
+    CHECK(names("/s/9/a/xhr_send") == session);
+    for (const char* target : {"/s/0/b/xhr_send", "/s/info", "/s", "/t/0/a/xhr", "/s/0//xhr"}) {
+        CHECK(!names(target));
+    }
+    CHECK(brings("POST", "/s/0/b/xhr_send"));
+    CHECK(brings("POST", "/s/0/a/jsonp_send"));
+    CHECK(!brings("OPTIONS", "/s/0/a/xhr_send"));
+    CHECK(!brings("POST", "/s/0/a/xhr"));
+    CHECK(!brings("POST", "/xhr_send"));
+}
+
 TEST(SockjsServer, a_receiver_that_does_not_take_its_bytes_gets_no_more) {
     desk.stream(1);
     desk.take(1);
