@@ -17,7 +17,13 @@ public:
     /// A wall clock before this moment has not been set.
     static constexpr WallTime kEarliest{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}};
 
-    explicit Timekeeper(std::uint64_t boot) : boot_(boot) {}
+    /// `owes_fix`: this program has stopped in the same boot while it owed one.
+    explicit Timekeeper(std::uint64_t boot, bool owes_fix = false)
+        : boot_(boot), stamped_unknown_(owes_fix) {}
+
+    /// Readings were stamped without a known clock, and their fix has not been given yet: to be
+    /// remembered over a restart, or a program that ends now leaves them without a time for ever.
+    [[nodiscard]] bool owes_fix() const { return stamped_unknown_ && !fixed_; }
 
     /// What a reading taken now carries, to the millisecond: sampling has no finer sense.
     [[nodiscard]] hub::Stamp stamp(Now now) {
@@ -30,9 +36,22 @@ public:
     }
 
     /// The hub's time, microseconds since 1970, has just been told. It is used only while the clock
-    /// here is not set.
+    /// here is not set; and not at all if the hub's is not set either, as that of a site gateway
+    /// may be.
     void told(Now now, std::int64_t wall_us) {
+        if (wall_us < kEarliest.time_since_epoch().count()) {
+            return;
+        }
         told_ = journal::ClockFix{boot_, now.monotonic.time_since_epoch().count(), wall_us};
+    }
+
+    /// What this node tells others: its clock if that is set, else the time by the hub's word.
+    [[nodiscard]] WallTime wall(Now now) const {
+        if (is_known(now) || !told_) {
+            return now.wall;
+        }
+        const std::int64_t uptime_us = now.monotonic.time_since_epoch().count();
+        return WallTime(Duration(told_->wall_us + (uptime_us - told_->uptime_us)));
     }
 
     /// The fix that is due, once a boot, when readings were stamped without a known clock and the

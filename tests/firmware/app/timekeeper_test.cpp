@@ -64,3 +64,28 @@ TEST(Timekeeper, a_clock_that_is_set_later_fixes_what_was_stamped_before) {
     CHECK(fix == (journal::ClockFix{kBoot, 20'000'000, set.wall.time_since_epoch().count()}));
     CHECK(keeper.stamp(set).boot == 0);
 }
+
+TEST(Timekeeper, a_hub_whose_clock_is_not_set_tells_nothing) {
+    static_cast<void>(keeper.stamp(in_1970(5s)));
+    keeper.told(in_1970(8s), 12'000'000);
+    CHECK_FALSE(keeper.fix(in_1970(9s)).has_value());
+    keeper.told(in_1970(10s), kHubTime);
+    CHECK(keeper.fix(in_1970(11s)) == (journal::ClockFix{kBoot, 10'000'000, kHubTime}));
+}
+
+TEST(Timekeeper, others_are_told_the_clock_or_the_hubs_word) {
+    CHECK(keeper.wall(in_1970(5s)) == WallTime(5s));
+    keeper.told(in_1970(8s), kHubTime);
+    CHECK(keeper.wall(in_1970(10s)) == WallTime(Duration(kHubTime) + 2s));
+    CHECK(keeper.wall(in_2027(11s)) == in_2027(11s).wall);
+}
+
+TEST(Timekeeper, a_fix_that_a_program_owed_when_it_stopped_is_given_by_the_next) {
+    CHECK_FALSE(keeper.owes_fix());
+    static_cast<void>(keeper.stamp(in_1970(5s)));
+    CHECK(keeper.owes_fix());
+    app::Timekeeper next(kBoot, true);
+    CHECK(next.owes_fix());
+    CHECK(next.fix(in_2027(20s)).has_value());
+    CHECK_FALSE(next.owes_fix());
+}
