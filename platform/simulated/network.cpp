@@ -1,0 +1,460 @@
+#include "platform/simulated/network.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace holdfast::simulated {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What the kernel hands over at a time, at most.
+constexpr std::size_t kPieceBytes = 16u << 10;
+/// A lost segment is repeated after a time-out of this kind.
+constexpr Duration kRepeatMin = 200ms;
+constexpr Duration kRepeatMax = 3s;
+
+const char* text_of(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::closed:
+            return "the peer closed the connection";
+        case ErrorCode::io:
+            return "connection reset by peer";
+        case ErrorCode::timeout:
+            return "connection timed out";
+        case ErrorCode::refused:
+            return "connection refused";
+        default:
+            return "the name is not found";
+    }
+}
+
+const char* name(CutKind kind) {
+    constexpr const char* kNames[] = {"none",   "FIN",       "RST",        "late RST",
+                                      "silent", "silent up", "silent down"};
+    return kNames[static_cast<std::size_t>(kind)];
+}
+
+}  // namespace
+
+void Network::say(std::uint64_t id, const std::string& what) {
+    if (trace) {
+        trace("stream " + std::to_string(id) + ": " + what);
+    }
+}
+
+Network::Stream* Network::find(std::uint64_t id) {
+    const auto found = streams_.find(id);
+    return found == streams_.end() ? nullptr : &found->second;
+}
+
+Duration Network::leg(const Path& path) {
+    return path.latency + random_.between(0us, path.jitter);
+}
+
+/// When what is sent now is there.
+Instant Network::arrival(Stream& stream, Side from, std::size_t bytes) {
+    Path& path = *stream.path;
+    const Instant now = clock_.now();
+    Instant sent = now;
+    if (path.bytes_per_second > 0) {
+        Instant& busy = path.busy[from];
+        busy = std::max(busy, now) +
+               Duration(static_cast<std::int64_t>(bytes * 1'000'000 / path.bytes_per_second));
+        sent = busy;
+    }
+    Duration way = leg(path);
+    while (path.loss_per_mille > 0 && random_.below(1000) < path.loss_per_mille) {
+        way += random_.between(kRepeatMin, kRepeatMax);
+    }
+    if (path.outage_until > now) {
+        // The pauses of TCP's repetitions double, so it takes as long again at most.
+        const Duration longest = std::min<Duration>(path.outage_until - now, 60s);
+        sent = std::max(sent, path.outage_until + random_.between(0us, longest));
+    }
+    Instant& delivered = stream.ends[other(from)].delivered;
+    delivered = std::max(delivered + 1us, sent + way);
+    return delivered;
+}
+
+// ---- Opening
+
+SocketId Network::connect(const std::string& from, Path& path, Handler& handler, Duration timeout) {
+    const std::uint64_t id = ++last_stream_;
+    Stream& stream = streams_[id];
+    stream.path = &path;
+    stream.cut = path.cut;
+    stream.ends[kClient].handler = &handler;
+    stream.ends[kClient].host = from;
+    stream.ends[kServer].host = path.to;
+    ++counters_.streams;
+    if (!path.resolves) {
+        const bool silent = path.outage_until > clock_.now();
+        clock_.after(silent ? std::min<Duration>(timeout, 5s) : leg(path), [this, id] {
+            end(id, kClient, {ErrorCode::not_found, text_of(ErrorCode::not_found)});
+        });
+    } else {
+        const Instant deadline = clock_.now() + timeout;
+        clock_.after(leg(path) + leg(path), [this, id, deadline] { establish(id, deadline); });
+    }
+    return id * 2 + kClient;
+}
+
+void Network::establish(std::uint64_t id, Instant deadline) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->ends[kClient].handler == nullptr) {
+        return;
+    }
+    const Instant now = clock_.now();
+    if (now >= deadline) {
+        end(id, kClient, {ErrorCode::timeout, text_of(ErrorCode::timeout)});
+        return;
+    }
+    Host& host = hosts_[stream->path->to];
+    if (!host.powered || stream->path->outage_until > now) {
+        const Instant again = now + random_.between(500ms, 4s);
+        clock_.at(std::min(again, deadline), [this, id, deadline] { establish(id, deadline); });
+        return;
+    }
+    Handler* server =
+        host.accept ? host.accept(id * 2 + kServer, stream->ends[kClient].host) : nullptr;
+    stream = find(id);
+    if (stream == nullptr || stream->ends[kClient].handler == nullptr) {
+        return;
+    }
+    if (server == nullptr) {
+        end(id, kClient, {ErrorCode::refused, text_of(ErrorCode::refused)});
+        return;
+    }
+    stream->ends[kServer].handler = server;
+    stream->connecting = false;
+    stream->counted = now;
+    stream->idle_limit = stream->cut.idle + random_.between(0us, stream->cut.idle_jitter);
+    watch_idle(id);
+    if (stream->cut.lifetime_kind != CutKind::none) {
+        clock_.after(stream->cut.lifetime,
+                     [this, id, kind = stream->cut.lifetime_kind] { cut(id, kind, "lifetime"); });
+    }
+    say(id, "from " + stream->ends[kClient].host + " to " + stream->ends[kServer].host);
+    stream->ends[kClient].handler->connected(id * 2 + kClient);
+}
+
+// ---- Bytes
+
+bool Network::send(SocketId socket, ByteView bytes) {
+    const std::uint64_t id = stream_of(socket);
+    const Side side = side_of(socket);
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->ends[side].handler == nullptr || stream->connecting) {
+        return true;
+    }
+    stream->ends[side].unsent += bytes.size();
+    counters_.bytes += bytes.size();
+    while (!bytes.empty()) {
+        std::size_t size = std::min(bytes.size(), kPieceBytes);
+        if (random_.chance(8)) {
+            size = 1 + random_.below(size);
+        }
+        transmit(id, side, Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
+        bytes = bytes.subspan(size);
+    }
+    End& end = stream->ends[side];
+    end.wants_writable = end.wants_writable || end.unsent > kSendLimitBytes;
+    return !end.wants_writable;
+}
+
+void Network::transmit(std::uint64_t id, Side from, Bytes piece) {
+    Stream& stream = *find(id);
+    if (stream.dropped[from]) {
+        vanish(id, from);
+        return;
+    }
+    if (stream.forgotten) {
+        clock_.after(leg(*stream.path),
+                     [this, id, from] { end(id, from, {ErrorCode::io, text_of(ErrorCode::io)}); });
+        return;
+    }
+    count(stream, from);
+    const Instant when = arrival(stream, from, piece.size());
+    clock_.at(when, [this, id, to = other(from), piece = std::move(piece)]() mutable {
+        deliver(id, to, std::move(piece));
+    });
+}
+
+/// What `from` sent is never acknowledged.
+void Network::vanish(std::uint64_t id, Side from) {
+    Stream& stream = *find(id);
+    if (stream.ends[from].doubt != kNever) {
+        return;
+    }
+    stream.ends[from].doubt = clock_.now();
+    clock_.after(kRetransmission, [this, id, from] {
+        end(id, from, {ErrorCode::timeout, text_of(ErrorCode::timeout)});
+    });
+}
+
+void Network::deliver(std::uint64_t id, Side to, Bytes piece) {
+    Stream* stream = find(id);
+    if (stream == nullptr) {
+        return;
+    }
+    const Side from = other(to);
+    if (stream->dropped[from] || !hosts_[stream->ends[to].host].powered) {
+        vanish(id, from);
+        return;
+    }
+    if (stream->ends[to].handler == nullptr) {
+        send_end(id, to, ErrorCode::io);
+        return;
+    }
+    if (stream->ends[to].paused || !stream->ends[to].inbox.empty()) {
+        stream->ends[to].inbox.push_back(std::move(piece));
+        return;
+    }
+    hand_over(id, to, std::move(piece));
+}
+
+void Network::hand_over(std::uint64_t id, Side to, Bytes piece) {
+    Stream& stream = *find(id);
+    End& from = stream.ends[other(to)];
+    from.unsent -= piece.size();
+    if (from.wants_writable && from.unsent <= kSendLimitBytes / 2) {
+        from.wants_writable = false;
+        clock_.after(leg(*stream.path), [this, id, side = other(to)] {
+            Stream* again = find(id);
+            if (again != nullptr && again->ends[side].handler != nullptr) {
+                again->ends[side].handler->writable(id * 2 + side);
+            }
+        });
+    }
+    stream.ends[to].handler->received(id * 2 + to, piece);
+}
+
+void Network::pause(SocketId socket) {
+    if (Stream* stream = find(stream_of(socket))) {
+        stream->ends[side_of(socket)].paused = true;
+    }
+}
+
+void Network::resume(SocketId socket) {
+    const std::uint64_t id = stream_of(socket);
+    const Side side = side_of(socket);
+    Stream* stream = find(id);
+    if (stream == nullptr) {
+        return;
+    }
+    stream->ends[side].paused = false;
+    clock_.after(0us, [this, id, side] {
+        Stream* again = find(id);
+        while (again != nullptr && again->ends[side].handler != nullptr &&
+               !again->ends[side].paused && !again->ends[side].inbox.empty()) {
+            Bytes piece = std::move(again->ends[side].inbox.front());
+            again->ends[side].inbox.pop_front();
+            hand_over(id, side, std::move(piece));
+            again = find(id);
+        }
+        if (again != nullptr && again->ends[side].fin_waits && again->ends[side].inbox.empty()) {
+            end(id, side, {ErrorCode::closed, text_of(ErrorCode::closed)});
+        }
+    });
+}
+
+std::size_t Network::unsent_bytes(SocketId socket) const {
+    const auto found = streams_.find(stream_of(socket));
+    return found == streams_.end() ? 0 : found->second.ends[side_of(socket)].unsent;
+}
+
+std::size_t Network::open_sockets(const std::string& host) const {
+    std::size_t count = 0;
+    for (const auto& [id, stream] : streams_) {
+        for (const End& end : stream.ends) {
+            count += end.host == host && end.handler != nullptr ? 1 : 0;
+        }
+    }
+    return count;
+}
+
+// ---- Ends
+
+void Network::end(std::uint64_t id, Side side, const Error& error) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->ends[side].handler == nullptr) {
+        return;
+    }
+    Handler* handler = std::exchange(stream->ends[side].handler, nullptr);
+    say(id, stream->ends[side].host + " is told: " + error.message);
+    forget_if_over(id);
+    handler->ended(id * 2 + side, error);
+}
+
+void Network::deliver_end(std::uint64_t id, Side to, ErrorCode code) {
+    Stream* stream = find(id);
+    if (stream == nullptr) {
+        return;
+    }
+    if (stream->dropped[other(to)] || !hosts_[stream->ends[to].host].powered) {
+        return;
+    }
+    if (code == ErrorCode::closed && (stream->ends[to].paused || !stream->ends[to].inbox.empty())) {
+        stream->ends[to].fin_waits = true;
+        return;
+    }
+    end(id, to, {code, text_of(code)});
+}
+
+/// FIN or RST, from an end to the other.
+void Network::send_end(std::uint64_t id, Side from, ErrorCode code) {
+    Stream& stream = *find(id);
+    if (stream.dropped[from] || stream.forgotten) {
+        return;
+    }
+    count(stream, from);
+    clock_.at(arrival(stream, from, 0),
+              [this, id, to = other(from), code] { deliver_end(id, to, code); });
+}
+
+void Network::close(std::uint64_t id, Side side) {
+    find(id)->ends[side].handler = nullptr;
+    find(id)->ends[side].inbox.clear();
+    forget_if_over(id);
+}
+
+void Network::shut(SocketId socket) {
+    const std::uint64_t id = stream_of(socket);
+    Stream* stream = find(id);
+    if (stream != nullptr && stream->ends[side_of(socket)].handler != nullptr) {
+        send_end(id, side_of(socket), ErrorCode::closed);
+        close(id, side_of(socket));
+    }
+}
+
+void Network::abort(SocketId socket) {
+    const std::uint64_t id = stream_of(socket);
+    Stream* stream = find(id);
+    if (stream != nullptr && stream->ends[side_of(socket)].handler != nullptr) {
+        send_end(id, side_of(socket), ErrorCode::io);
+        close(id, side_of(socket));
+    }
+}
+
+void Network::forget_if_over(std::uint64_t id) {
+    if (find(id)->over()) {
+        streams_.erase(id);
+    }
+}
+
+void Network::kill(const std::string& host) {
+    std::vector<SocketId> open;
+    for (const auto& [id, stream] : streams_) {
+        for (const Side side : {kClient, kServer}) {
+            if (stream.ends[side].host == host && stream.ends[side].handler != nullptr) {
+                open.push_back(id * 2 + side);
+            }
+        }
+    }
+    for (const SocketId socket : open) {
+        random_.chance(50) ? shut(socket) : abort(socket);
+    }
+    hosts_[host].accept = nullptr;
+}
+
+void Network::power_off(const std::string& host) {
+    hosts_[host].powered = false;
+    hosts_[host].accept = nullptr;
+    for (auto next = streams_.begin(); next != streams_.end();) {
+        const auto entry = next++;
+        for (End& end : entry->second.ends) {
+            if (end.host == host) {
+                end.handler = nullptr;
+                end.inbox.clear();
+            }
+        }
+        forget_if_over(entry->first);
+    }
+}
+
+// ---- Boxes
+
+void Network::count(Stream& stream, Side from) {
+    const bool counts = stream.cut.counts == Counts::both ||
+                        (stream.cut.counts == Counts::from_server) == (from == kServer);
+    if (counts) {
+        stream.counted = clock_.now();
+        stream.idle_limit = stream.cut.idle + random_.between(0us, stream.cut.idle_jitter);
+    }
+}
+
+void Network::watch_idle(std::uint64_t id) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->cut.kind == CutKind::none || stream->forgotten) {
+        return;
+    }
+    const Instant limit = stream->counted + stream->idle_limit;
+    if (clock_.now() < limit) {
+        clock_.at(limit, [this, id] { watch_idle(id); });
+        return;
+    }
+    cut(id, stream->cut.kind, "idle");
+}
+
+void Network::cut(std::uint64_t id, CutKind kind, const char* why) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->connecting || stream->forgotten ||
+        (stream->dropped[0] && stream->dropped[1])) {
+        return;
+    }
+    ++counters_.cuts;
+    say(id, std::string("cut, ") + name(kind) + ", " + why);
+    switch (kind) {
+        case CutKind::none:
+            return;
+        case CutKind::fin:
+        case CutKind::reset:
+            for (const Side side : {kClient, kServer}) {
+                send_end(id, side, kind == CutKind::fin ? ErrorCode::closed : ErrorCode::io);
+            }
+            stream->forgotten = true;
+            return;
+        case CutKind::reset_late:
+            stream->forgotten = true;
+            return;
+        case CutKind::silent:
+            stream->dropped[kClient] = stream->dropped[kServer] = true;
+            return;
+        case CutKind::silent_up:
+            stream->dropped[kClient] = true;
+            return;
+        case CutKind::silent_down:
+            stream->dropped[kServer] = true;
+            return;
+    }
+}
+
+void Network::cut_all(const Path& path, CutKind kind) {
+    std::vector<std::uint64_t> ids;
+    for (const auto& [id, stream] : streams_) {
+        if (stream.path == &path) {
+            ids.push_back(id);
+        }
+    }
+    for (const std::uint64_t id : ids) {
+        cut(id, kind, "all of the path");
+    }
+}
+
+bool Network::cut_one(const Path& path, CutKind kind) {
+    std::vector<std::uint64_t> ids;
+    for (const auto& [id, stream] : streams_) {
+        if (stream.path == &path && !stream.connecting) {
+            ids.push_back(id);
+        }
+    }
+    if (!ids.empty()) {
+        cut(ids[random_.below(ids.size())], kind, "at will");
+    }
+    return !ids.empty();
+}
+
+}  // namespace holdfast::simulated

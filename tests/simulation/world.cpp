@@ -1,0 +1,193 @@
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "firmware/base/text.h"
+
+namespace holdfast::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Once faults have ceased, everything has arrived within this time.
+constexpr Duration kPatience = 40min;
+
+}  // namespace
+
+World::World(std::uint64_t seed, std::FILE* trace)
+    : plan_(plan_of(seed)), setting_(seed, trace), truth_(setting_) {
+    setting_.say("world", "seed " + std::to_string(seed) + ": " + plan_.text());
+    for (const NodePlan& node : plan_.nodes) {
+        add_node(node);
+    }
+    for (const auto& node : nodes_) {
+        if (node->upstream() != nullptr) {
+            node->upstream()->give_token(*node);
+        }
+    }
+}
+
+World::~World() {
+    // Sockets are told nothing any more.
+    for (const auto& node : nodes_) {
+        setting_.network.power_off(node->id());
+    }
+}
+
+void World::add_node(const NodePlan& given) {
+    NodePlan plan = given;
+    Node* upstream = nullptr;
+    if (plan.upstream >= 0) {
+        upstream = nodes_[static_cast<std::size_t>(plan.upstream)].get();
+        simulated::Path near;
+        near.to = upstream->id();
+        near.latency = 1ms;
+        near.jitter = 200us;
+        plan.path.to = plan.blocked ? "nowhere" : upstream->id();
+        if (plan.box && !plan.blocked) {
+            plan.path.to = "box-" + plan.id;
+            auto& box = relays_[plan.path.to];
+            box = std::make_unique<simulated::Relay>(setting_.network, plan.path.to, near);
+            box->options.manner = *plan.box;
+            box->options.status = 403;
+            box->options.bytes = 400;
+        }
+        if (plan.proxy) {
+            const std::string host = "proxy-" + plan.id;
+            auto& proxy = relays_[host];
+            proxy = std::make_unique<simulated::Relay>(setting_.network, host, near);
+            proxy->options.manner = simulated::Manner::tunnel;
+            proxy->options.authorization = plan.proxy_asks ? "Basic dXNlcjpzZWNyZXQ=" : "";
+        }
+    }
+    nodes_.push_back(std::make_unique<Node>(setting_, truth_, plan, upstream));
+}
+
+simulated::Relay* World::relay(const std::string& host) {
+    const auto found = relays_.find(host);
+    return found == relays_.end() ? nullptr : found->second.get();
+}
+
+World::Counts World::counts() const {
+    Counts counts;
+    counts.readings = truth_.readings();
+    counts.gaps = truth_.gaps();
+    for (const auto& node : nodes_) {
+        counts.crashes += node->crashes();
+    }
+    counts.cuts = setting_.network.counters().cuts;
+    counts.streams = setting_.network.counters().streams;
+    counts.bytes = setting_.network.counters().bytes;
+    counts.events = setting_.clock.events();
+    counts.time = setting_.clock.now().time_since_epoch();
+    counts.settled = settle_time_;
+    return counts;
+}
+
+// ---- From the beginning to the end
+
+void World::run_until(Instant when) {
+    while (setting_.broken.empty() && setting_.clock.next() <= when) {
+        setting_.clock.step();
+    }
+}
+
+std::string World::run() {
+    for (const auto& node : nodes_) {
+        setting_.clock.after(setting_.random.between(0us, 2s), [&node = *node] { node.start(); });
+    }
+    if (plan_.kind == Plan::Kind::calm) {
+        watch_calm();
+    } else {
+        trouble();
+    }
+    run_until(setting_.clock.now() + plan_.trouble);
+    if (setting_.broken.empty() && plan_.kind == Plan::Kind::calm) {
+        check_calm();
+    }
+    cease();
+    settle();
+    if (setting_.broken.empty()) {
+        compare();
+    }
+    setting_.say("world", setting_.broken.empty() ? "all is well" : setting_.broken);
+    return setting_.broken;
+}
+
+void World::settle() {
+    const Instant ceased = setting_.clock.now();
+    while (setting_.broken.empty() && !settled()) {
+        if (setting_.clock.now() - ceased > kPatience) {
+            std::string who;
+            for (const auto& node : nodes_) {
+                who += node->settled() ? "" : " " + node->id();
+            }
+            setting_.violated("everything arrives in time",
+                              "not settled after " + format_duration(kPatience) + ":" + who);
+            return;
+        }
+        if (!setting_.clock.step()) {
+            setting_.violated("everything arrives in time", "nothing happens any more");
+        }
+    }
+    settle_time_ = setting_.clock.now() - ceased;
+}
+
+bool World::settled() const {
+    return std::ranges::all_of(nodes_, [](const auto& node) { return node->settled(); });
+}
+
+void World::compare() {
+    std::map<std::string, EpochKey> present;
+    std::map<std::string, std::uint64_t> told;
+    for (const auto& node : nodes_) {
+        if (node->upstream() != nullptr) {
+            present[node->id()] = node->epoch();
+            told[node->id()] = node->source_told();
+        }
+    }
+    truth_.compare(nodes_[0]->store(), nodes_[0]->journal(), present, told);
+}
+
+// ---- The calm
+
+void World::watch_calm() {
+    Node& device = *nodes_[1];
+    if (!learned_ && device.uplink() != nullptr) {
+        const uplink::AdaptiveHeartbeat* heartbeat = device.uplink()->client().engine().adaptive();
+        if (heartbeat->report(device.now().monotonic).learned) {
+            learned_ = true;
+            drops_when_learned_ = device.drops();
+            setting_.say("world", "learned");
+        }
+    }
+    setting_.clock.after(1s, [this] {
+        if (!setting_.quiet) {
+            watch_calm();
+        }
+    });
+}
+
+void World::check_calm() {
+    Node& device = *nodes_[1];
+    const auto report =
+        device.uplink()->client().engine().adaptive()->report(device.now().monotonic);
+    const simulated::Cut& cut = device.plan().path.cut;
+    if (!learned_) {
+        setting_.violated("the heartbeat settles",
+                          "nothing learned of a cut of " + format_duration(cut.idle));
+    } else if (device.drops() > drops_when_learned_ || drops_when_learned_ > 1) {
+        setting_.violated("the heartbeat settles",
+                          std::to_string(drops_when_learned_) + " drops before the cut of " +
+                              format_duration(cut.idle) + " was learned, " +
+                              std::to_string(device.drops() - drops_when_learned_) + " after");
+    } else if (report.safe > cut.idle || report.safe < cut.idle * 85 / 100) {
+        setting_.violated("the heartbeat settles", "a cut of " + format_duration(cut.idle) +
+                                                       " was learned as " +
+                                                       format_duration(report.safe));
+    }
+}
+
+}  // namespace holdfast::simulation
