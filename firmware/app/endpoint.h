@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,9 @@ public:
     [[nodiscard]] virtual const std::string* listens_to() const { return nullptr; }
     [[nodiscard]] virtual hub::Line* line() { return nullptr; }
 };
+
+/// The largest Envelope.
+inline constexpr std::size_t kLineMessageBytes = 9u << 20;
 
 [[nodiscard]] std::unique_ptr<Endpoint> make_line(Node& node, hub::Admission admission);
 [[nodiscard]] std::unique_ptr<Endpoint> make_push(Node& node, std::string source);

@@ -235,6 +235,8 @@ std::string metrics_text(Node& node) {
     if (node.server() != nullptr) {
         metrics.family("holdfast_connections", "gauge", "Connections of the listener.")
             .value(static_cast<double>(node.server()->connections()));
+        metrics.family("holdfast_sockjs_sessions", "gauge", "Sessions of SockJS, each a line.")
+            .value(static_cast<double>(node.server()->sockjs_sessions()));
         device_metrics(metrics, node.fleet());
     }
     if (node.uplink() != nullptr) {

@@ -7,6 +7,7 @@
 
 #include "firmware/app/node.h"
 #include "firmware/app/session.h"
+#include "firmware/app/sockjs_service.h"
 #include "platform/system/log.h"
 
 namespace holdfast::app {
@@ -93,9 +94,14 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
     return server;
 }
 
-Server::Server(Node& node, Config::Listen config) : node_(node), config_(std::move(config)) {}
+Server::Server(Node& node, Config::Listen config)
+    : node_(node), config_(std::move(config)), sockjs_(std::make_unique<SockjsService>(*this)) {}
 
 Server::~Server() = default;
+
+std::size_t Server::sockjs_sessions() const {
+    return sockjs_->sessions();
+}
 
 void Server::accepted(std::unique_ptr<net::Stream> stream) {
     auto session = std::make_unique<Session>(*this, std::move(stream));
@@ -189,16 +195,17 @@ void Server::journal_moved() {
         for (const auto& [session, owned] : sessions_) {
             session->go_on();
         }
+        sockjs_->go_on();
     }
 }
 
 Instant Server::turn(Now now) {
     ended_.clear();
     if (lines_.empty() && ungreeted_.empty()) {
-        return kNever;
+        return sockjs_->turn(now);
     }
     check_tokens(now.monotonic);
-    return next_token_check_;
+    return std::min(next_token_check_, sockjs_->turn(now));
 }
 
 void Server::broadcast() {
@@ -303,6 +310,7 @@ void Server::log_turned_away(const std::string& what) {
 
 void Server::stop() {
     listener_.reset();
+    sockjs_->stop("this hub stops", kRetryAfterStop);
     std::vector<Session*> sessions;
     for (const auto& [session, owned] : sessions_) {
         sessions.push_back(session);

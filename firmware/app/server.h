@@ -19,6 +19,7 @@ namespace holdfast::app {
 
 class Node;
 class Session;
+class SockjsService;
 
 /// The listener and everything that is connected to it. Keeps who may connect, and tells sessions
 /// when the journal has moved on.
@@ -42,6 +43,7 @@ public:
     [[nodiscard]] std::size_t connections() const {
         return listener_ ? listener_->connections() : sessions_.size() + ended_.size();
     }
+    [[nodiscard]] std::size_t sockjs_sessions() const;
     [[nodiscard]] const Config::Listen& config() const { return config_; }
 
     // ---- For sessions
@@ -65,6 +67,7 @@ public:
     void listens(Session& session) { listeners_.insert(&session); }
     /// Memory is full: nobody who sends readings is read from until there is room.
     void hold_back();
+    [[nodiscard]] SockjsService& sockjs() { return *sockjs_; }
     /// What compressing for all sessions shares.
     [[nodiscard]] websocket::DeflateContexts& deflate_contexts() { return deflate_contexts_; }
     /// A line in the log about a peer that was turned away; at most one a second, the others are
@@ -83,6 +86,7 @@ private:
     std::unique_ptr<net::Listener> listener_;
     std::string address_;
     websocket::DeflateContexts deflate_contexts_;  ///< outlives the sessions
+    std::unique_ptr<SockjsService> sockjs_;
     std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;
     /// They have ended in this event, and may still be on the stack.
     std::vector<std::unique_ptr<Session>> ended_;

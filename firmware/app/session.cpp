@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "firmware/app/http_api.h"
 #include "firmware/app/node.h"
 #include "firmware/app/server.h"
+#include "firmware/app/session_http.h"
+#include "firmware/app/sockjs_service.h"
 #include "firmware/websocket/handshake.h"
 #include "platform/system/log.h"
 
@@ -13,13 +14,9 @@ namespace holdfast::app {
 
 namespace {
 
-constexpr Duration kFarewell = std::chrono::seconds(1);
 /// What may wait for a live reader before it counts as too slow.
 constexpr std::size_t kLiveBacklogBytes = 1u << 20;
-/// Requests that a client sends ahead while one is being answered.
-constexpr std::size_t kPipelinedBytes = 64u << 10;
-constexpr std::uint64_t kLineMessageBytes = 9u << 20;
-constexpr std::uint32_t kMostSilence_s = 3600;
+constexpr std::uint32_t kMostSilenceSeconds = 3600;
 
 std::string bearer_token(const http::Request& request) {
     constexpr std::string_view kScheme = "Bearer ";
@@ -29,14 +26,6 @@ std::string bearer_token(const http::Request& request) {
 }
 
 }  // namespace
-
-struct Session::Http {
-    std::shared_ptr<char> alive = std::make_shared<char>();  ///< answers under way know it weakly
-    http::RequestReader reader;
-    Bytes unread;  ///< of requests that came while one is being answered
-    bool answering = false;
-    std::size_t unsent_before = 0;  ///< when the time ran out last
-};
 
 Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
     : server_(server), stream_(std::move(stream)), http_(std::make_unique<Http>()) {}
@@ -64,81 +53,6 @@ void Session::on_bytes(std::span<std::byte> bytes) {
     server_.node().poke();
 }
 
-void Session::receive_http(std::span<std::byte>& bytes) {
-    while (!bytes.empty() && !socket_ && !ending_) {
-        if (http_->answering || congested_) {
-            append(http_->unread, bytes);
-            bytes = {};
-            regulate();
-            return;
-        }
-        ByteView unread = bytes;
-        const Result<std::optional<http::Request>> request = http_->reader.next(unread);
-        bytes = bytes.last(unread.size());
-        if (!request) {
-            const bool large = request.error().code == ErrorCode::too_large;
-            const bool head = request.error().message.find("head") != std::string::npos;
-            refuse(large ? (head ? 431 : 413) : 400, request.error().message);
-            return;
-        }
-        if (*request) {
-            handle(**request);
-        }
-    }
-}
-
-void Session::handle(const http::Request& request) {
-    const Result<http::Target> target = http::parse_target(request.target);
-    if (!target) {
-        refuse(400, target.error().message);
-        return;
-    }
-    if (websocket::wants_websocket(request)) {
-        upgrade(request, *target);
-        return;
-    }
-    const bool head_only = request.method == "HEAD";
-    const bool keep_alive = request.keep_alive;
-    http_->answering = true;
-    answer(server_.node(), request, *target,
-           [this, alive = std::weak_ptr(http_->alive), head_only,
-            keep_alive](http::Response response) {
-               if (!alive.expired()) {
-                   response.keep_alive = keep_alive;
-                   respond(response, head_only);
-                   server_.node().poke();
-               }
-           });
-}
-
-void Session::respond(const http::Response& response, bool head_only) {
-    http_->answering = false;
-    if (ending_) {
-        return;
-    }
-    transmit(as_bytes(to_wire(response, head_only)));
-    if (!response.keep_alive) {
-        end(server_.config().idle_timeout);  // the peer may need time for a large answer
-        return;
-    }
-    http_->unsent_before = stream_->unsent_bytes();
-    schedule(server_.config().idle_timeout);
-    answer_unread();
-}
-
-/// What the client sent ahead, unless it does not take what it is given.
-void Session::answer_unread() {
-    if (http_ && !http_->unread.empty() && !http_->answering && !congested_ && !ending_) {
-        Bytes unread = std::exchange(http_->unread, {});
-        std::span<std::byte> bytes(unread);
-        receive_http(bytes);
-        if (socket_ && !ending_) {
-            receive_socket(bytes);
-        }
-    }
-    regulate();
-}
-
 // ---- Back-pressure
 
 /// A peer that asks and does not listen is not heard until it has taken its answers.
@@ -150,6 +64,9 @@ void Session::transmit(ByteView bytes) {
 void Session::taken(bool more) {
     if (!more) {
         congested_ = true;
+        if (http_ && http_->exchange != 0) {
+            server_.sockjs().hold(http_->exchange);
+        }
         regulate();
     }
 }
@@ -157,6 +74,9 @@ void Session::taken(bool more) {
 void Session::on_writable() {
     congested_ = false;
     heard_at_ = system::monotonic_now();  // whoever takes its answers lives
+    if (http_ && http_->exchange != 0) {
+        server_.sockjs().go_on(http_->exchange);
+    }
     answer_unread();
     send_due();
     server_.node().poke();
@@ -164,20 +84,11 @@ void Session::on_writable() {
 
 /// Receives, or not: a connection that ends always does, for its end is to be heard.
 void Session::regulate() {
-    const bool flooded = http_ && http_->unread.size() > kPipelinedBytes;
+    const bool flooded = http_ && http_->flooded();
     const bool pause = !ending_ && (held_back_ || congested_ || flooded);
     if (pause != std::exchange(paused_, pause)) {
         pause ? stream_->pause() : stream_->resume();
     }
-}
-
-void Session::refuse(int status, const std::string& why) {
-    http::Response response;
-    response.status = status;
-    response.keep_alive = false;
-    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-    response.body = why + "\n";
-    respond(response, false);
 }
 
 // ---- WebSocket
@@ -205,6 +116,7 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
         return;
     }
     stream_->send(as_bytes(to_wire(answered.response)));
+    leave_sockjs();
     http_.reset();
     endpoint_ = std::move(endpoint);
     if (endpoint_->listens_to()) {
@@ -226,6 +138,27 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     answer_due();
 }
 
+Result<hub::Admission> Session::admission(const http::Request& request) const {
+    hub::Admission admission;
+    admission.address = stream_->peer();
+    admission.device = stream_->peer_certificate_name();
+    if (!admission.device.empty()) {
+        return admission;
+    }
+    const std::string presented = bearer_token(request);
+    if (presented.empty()) {
+        return fail(ErrorCode::unauthorized, "no device token was presented");
+    }
+    const hub::Token* const token = server_.tokens().find(presented);
+    if (token == nullptr) {
+        return fail(ErrorCode::unauthorized,
+                    "the device token is not known here: wrong or revoked");
+    }
+    admission.device = token->device;
+    admission.relay = token->relay;
+    return admission;
+}
+
 /// Who may come in, and as what; null after a refusal was sent.
 std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const http::Target& target) {
     Node& node = server_.node();
@@ -239,30 +172,13 @@ std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const htt
         refuse(404, "there is no WebSocket at " + target.path);
         return nullptr;
     }
-    hub::Admission admission;
-    admission.address = stream_->peer();
-    admission.device = stream_->peer_certificate_name();
-    if (admission.device.empty()) {
-        const std::string presented = bearer_token(request);
-        const hub::Token* token = presented.empty() ? nullptr : server_.tokens().find(presented);
-        if (token == nullptr) {
-            const std::string why = presented.empty()
-                                        ? "no device token was presented"
-                                        : "the device token is not known here: wrong or revoked";
-            server_.log_turned_away(stream_->peer() + ": " + why);
-            http::Response response;
-            response.status = 401;
-            response.keep_alive = false;
-            response.headers.emplace_back("WWW-Authenticate", "Bearer");
-            response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-            response.body = why + "\n";
-            respond(response, false);
-            return nullptr;
-        }
-        admission.device = token->device;
-        admission.relay = token->relay;
+    Result<hub::Admission> admission = this->admission(request);
+    if (!admission) {
+        server_.log_turned_away(stream_->peer() + ": " + admission.error().message);
+        refuse(401, admission.error().message);
+        return nullptr;
     }
-    return make_line(node, std::move(admission));
+    return make_line(node, *std::move(admission));
 }
 
 void Session::receive_socket(std::span<std::byte> bytes) {
@@ -366,7 +282,8 @@ void Session::journal_moved() {
 }
 
 void Session::hold_back() {
-    if (endpoint_ && endpoint_->gives_readings() && !ending_) {
+    const bool gives = endpoint_ ? endpoint_->gives_readings() : http_ && http_->socket;
+    if (gives && !ending_) {
         held_back_ = true;
         regulate();
     }
@@ -415,19 +332,9 @@ void Session::end(Duration linger) {
 void Session::on_closed(const Error&) {
     ending_ = true;
     net::NetworkThread::cancel(*this);
+    leave_sockjs();
     server_.ended(*this);
     server_.node().poke();
-}
-
-/// Before the upgrade: no request came in time, or none of its answer was taken.
-void Session::http_expired() {
-    // A large answer on a slow line may take longer, as long as it moves.
-    const std::size_t unsent = stream_->unsent_bytes();
-    if (http_->answering || unsent < std::exchange(http_->unsent_before, unsent)) {
-        schedule(server_.config().idle_timeout);
-    } else {
-        end(kFarewell);  // what is in the kernel still arrives
-    }
 }
 
 /// A ping of four bytes on a line: for how many milliseconds it may be silent from now on.
@@ -440,7 +347,7 @@ void Session::announced(ByteView payload) {
         milliseconds = milliseconds << 8 | std::to_integer<std::uint32_t>(byte);
     }
     const std::uint32_t seconds = milliseconds / 1000 + (milliseconds % 1000 != 0 ? 1 : 0);
-    const auto silence = static_cast<std::uint16_t>(std::min(seconds, kMostSilence_s));
+    const auto silence = static_cast<std::uint16_t>(std::min(seconds, kMostSilenceSeconds));
     if (silence != std::exchange(silence_s_, silence)) {
         schedule(quiet_time());
     }

@@ -8,6 +8,7 @@
 #include "firmware/app/carrier.h"
 #include "firmware/app/endpoint.h"
 #include "firmware/http/message.h"
+#include "firmware/sockjs/server.h"
 #include "firmware/websocket/connection.h"
 #include "platform/net/network_thread.h"
 #include "platform/net/stream.h"
@@ -31,6 +32,13 @@ public:
         return stream_->peer_certificate_name().empty();
     }
     void journal_moved() override;
+    /// Who sends the request, by certificate or token. Errors: unauthorized, the message says why.
+    [[nodiscard]] Result<hub::Admission> admission(const http::Request& request) const;
+    [[nodiscard]] std::string peer() const { return stream_->peer(); }
+    /// Answers the request under way, and ends.
+    void refuse(int status, const std::string& why);
+    /// What the SockJS service has for this connection.
+    void carry(const sockjs::Output& output);
     void hold_back();
     void go_on();
     /// A frame made once for all listeners, compressed for those that take it. A reader that is
@@ -52,11 +60,14 @@ private:
     void receive_http(std::span<std::byte>& bytes);
     void receive_socket(std::span<std::byte> bytes);
     void handle(const http::Request& request);
+    void allow_body(const http::Request& head);
+    [[nodiscard]] sockjs::ExchangeId exchange();
+    void leave_sockjs();
     void respond(const http::Response& response, bool head_only);
+    void answered(bool keep_alive);
     void upgrade(const http::Request& request, const http::Target& target);
     [[nodiscard]] std::unique_ptr<Endpoint> admit(const http::Request& request,
                                                   const http::Target& target);
-    void refuse(int status, const std::string& why);
     void answer_due();
     void send_due();
     void transmit(ByteView bytes);
@@ -68,6 +79,8 @@ private:
     void http_expired();
     void announced(ByteView payload);
     [[nodiscard]] Duration quiet_time() const;
+
+    static constexpr Duration kFarewell = std::chrono::seconds(1);
 
     /// What only HTTP needs.
     struct Http;

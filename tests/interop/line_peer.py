@@ -7,7 +7,7 @@ import time
 
 import websockets
 
-MESSAGES = {1: "hello", 2: "welcome", 3: "open", 4: "batch", 5: "gap", 6: "clock_fix", 7: "ack", 8: "goodbye", 10: "result"}
+MESSAGES = {1: "hello", 2: "welcome", 3: "open", 4: "batch", 5: "gap", 6: "clock_fix", 7: "ack", 8: "goodbye", 10: "result", 11: "refusal"}
 
 
 def varint(value):

@@ -1,0 +1,191 @@
+// A session while it is HTTP: the interface for people, and what SockJS is carried by.
+#include "firmware/app/session_http.h"
+
+#include <utility>
+
+#include "firmware/app/http_api.h"
+#include "firmware/app/node.h"
+#include "firmware/app/server.h"
+#include "firmware/app/sockjs_service.h"
+#include "firmware/websocket/handshake.h"
+
+namespace holdfast::app {
+
+void Session::receive_http(std::span<std::byte>& bytes) {
+    while ((!bytes.empty() || http_->reader.head() != nullptr) && !ending_) {
+        if (http_->socket && !congested_) {
+            server_.sockjs().receive(http_->exchange, std::exchange(bytes, {}));
+            return;
+        }
+        if (http_->answering || congested_) {
+            append(http_->unread, bytes);
+            bytes = {};
+            regulate();
+            return;
+        }
+        ByteView unread = bytes;
+        const Result<std::optional<http::Request>> request = http_->reader.next(unread);
+        bytes = bytes.last(unread.size());
+        if (!request) {
+            const bool large = request.error().code == ErrorCode::too_large;
+            const bool head = request.error().message.find("head") != std::string::npos;
+            refuse(large ? (head ? 431 : 413) : 400, request.error().message);
+            return;
+        }
+        if (*request) {
+            http_->expects_continue = false;
+            handle(**request);
+        } else if (const http::Request* const head = http_->reader.head()) {
+            allow_body(*head);
+            http_->expects_continue =
+                head->version >= 11 && head->has_token("Expect", "100-continue");
+        } else if (std::exchange(http_->expects_continue, false)) {
+            transmit(as_bytes(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")));
+        }
+        if (socket_) {
+            return;  // what is left is not HTTP
+        }
+    }
+}
+
+/// A device's messages may be larger than any other request.
+void Session::allow_body(const http::Request& head) {
+    SockjsService& sockjs = server_.sockjs();
+    if (!sockjs.serves(head.target)) {
+        return;
+    }
+    if (const std::optional<std::size_t> size = sockjs.allow_body(exchange(), head)) {
+        http_->reader.allow_body(*size);
+        schedule(server_.config().message_timeout);
+    }
+}
+
+/// The number by which the SockJS service knows this connection.
+sockjs::ExchangeId Session::exchange() {
+    if (http_->exchange == 0) {
+        http_->exchange = server_.sockjs().begin(*this);
+    }
+    return http_->exchange;
+}
+
+void Session::leave_sockjs() {
+    if (http_ && http_->exchange != 0) {
+        server_.sockjs().ended(std::exchange(http_->exchange, 0));
+    }
+}
+
+void Session::handle(const http::Request& request) {
+    const Result<http::Target> target = http::parse_target(request.target);
+    if (!target) {
+        refuse(400, target.error().message);
+        return;
+    }
+    if (server_.sockjs().serves(request.target)) {
+        http_->answering = true;
+        server_.sockjs().request(exchange(), request);
+        return;
+    }
+    if (websocket::wants_websocket(request)) {
+        upgrade(request, *target);
+        return;
+    }
+    const bool head_only = request.method == "HEAD";
+    const bool keep_alive = request.keep_alive;
+    http_->answering = true;
+    answer(server_.node(), request, *target,
+           [this, alive = std::weak_ptr(http_->alive), head_only,
+            keep_alive](http::Response response) {
+               if (!alive.expired()) {
+                   response.keep_alive = keep_alive;
+                   respond(response, head_only);
+                   server_.node().poke();
+               }
+           });
+}
+
+void Session::respond(const http::Response& response, bool head_only) {
+    http_->answering = false;
+    if (!ending_) {
+        transmit(as_bytes(to_wire(response, head_only)));
+        answered(response.keep_alive);
+    }
+}
+
+void Session::answered(bool keep_alive) {
+    http_->answering = false;
+    if (!keep_alive) {
+        end(server_.config().idle_timeout);  // the peer may need time for a large answer
+        return;
+    }
+    http_->unsent_before = stream_->unsent_bytes();
+    schedule(server_.config().idle_timeout);
+    answer_unread();
+}
+
+void Session::carry(const sockjs::Output& output) {
+    using Then = sockjs::Output::Then;
+    if (ending_) {
+        return;
+    }
+    if (!output.bytes.empty()) {
+        transmit(output.bytes);
+    }
+    switch (output.then) {
+        case Then::more:
+            break;
+        case Then::next_request:
+            answered(true);
+            break;
+        case Then::socket:
+            http_->socket = true;
+            answer_unread();
+            break;
+        case Then::end:
+            http_->socket ? end(kFarewell) : answered(false);
+            break;
+    }
+}
+
+/// What the client sent ahead, unless it does not take what it is given.
+void Session::answer_unread() {
+    if (http_ && !http_->unread.empty() && (!http_->answering || http_->socket) && !congested_ &&
+        !ending_) {
+        Bytes unread = std::exchange(http_->unread, {});
+        std::span<std::byte> bytes(unread);
+        receive_http(bytes);
+        if (socket_ && !ending_) {
+            receive_socket(bytes);
+        }
+    }
+    regulate();
+}
+
+void Session::refuse(int status, const std::string& why) {
+    http::Response response;
+    response.status = status;
+    response.keep_alive = false;
+    if (status == 401) {
+        response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    }
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = why + "\n";
+    respond(response, false);
+}
+
+/// Before the upgrade: no request came in time, or none of its answer was taken.
+void Session::http_expired() {
+    // A large answer on a slow line may take longer, as long as it moves.
+    const std::size_t unsent = stream_->unsent_bytes();
+    const bool moves = unsent < std::exchange(http_->unsent_before, unsent);
+    // A device that sends seldom must not find its connection closed just then: nobody could say
+    // whether what it sent has arrived.
+    const bool kept =
+        http_->reader.idle() && http_->exchange != 0 && server_.sockjs().keeps(http_->exchange);
+    if (http_->answering || http_->socket || moves || kept) {
+        schedule(server_.config().idle_timeout);
+    } else {
+        end(kFarewell);  // what is in the kernel still arrives
+    }
+}
+
+}  // namespace holdfast::app
