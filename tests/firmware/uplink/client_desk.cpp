@@ -254,9 +254,7 @@ void ClientDesk::say(FarStream& from, std::string_view text) {
 void ClientDesk::end(FarStream& from, const Error& error) {
     later(latency, [this, id = from.id, error] {
         FarStream& far_end = stream(id);
-        far_end.line.reset();
-        sockjs->disconnected(id, desk.now);
-        serve_sockjs();
+        far_left(id);
         if ((far_end.left && !late) || far_end.ended) {
             return;
         }
@@ -267,6 +265,7 @@ void ClientDesk::end(FarStream& from, const Error& error) {
 
 void ClientDesk::far_left(StreamId id) {
     FarStream& far_end = stream(id);
+    far_end.deaf = true;
     far_end.line.reset();
     sockjs->disconnected(id, desk.now);
     serve_sockjs();
@@ -436,7 +435,7 @@ void ClientDesk::read_socket(FarStream& from, std::span<std::byte> bytes) {
             from.pinged_at.push_back(desk.now);
         } else if (event->kind == Kind::binary) {
             ++from.records;
-            message(from.line, event->payload, reply, close);
+            message(from.line, true, event->payload, reply, close);
         } else if (event->kind == Kind::close) {
             from.close_code = event->code;
         } else if (event->kind == Kind::error) {
@@ -449,7 +448,7 @@ void ClientDesk::read_socket(FarStream& from, std::span<std::byte> bytes) {
     }
 }
 
-void ClientDesk::message(std::unique_ptr<hub::Line>& line, ByteView bytes,
+void ClientDesk::message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteView bytes,
                          const std::function<void(ByteView)>& reply,
                          const std::function<void(const std::string&)>& close) {
     if (!line) {
@@ -458,7 +457,11 @@ void ClientDesk::message(std::unique_ptr<hub::Line>& line, ByteView bytes,
         known_[line.get()] = false;
     }
     if (const Result<void> result = line->received(bytes, both()); !result) {
-        broken = "the hub does not understand: " + result.error().message;
+        // A poll may open a session anew, by its old name, before the client knows that the old one
+        // is gone; then what it has sent meanwhile comes there. Nothing of it may be taken.
+        if (is_socket || line->greeted()) {
+            broken = "the hub does not understand: " + result.error().message;
+        }
         close(result.error().message);
         return;
     }
@@ -535,7 +538,7 @@ void ClientDesk::serve_sockjs() {
                 return;
             }
             message(
-                sessions[event->session], *envelope,
+                sessions[event->session], false, *envelope,
                 [&](ByteView out) {
                     (void)sockjs->send(event->session, sockjs::envelope_text(out));
                 },

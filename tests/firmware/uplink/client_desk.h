@@ -155,7 +155,7 @@ private:
     void answer(FarStream& stream, const http::Request& request);
     void upgrade(FarStream& stream, const http::Request& request);
     void read_socket(FarStream& stream, std::span<std::byte> bytes);
-    void message(std::unique_ptr<hub::Line>& line, ByteView bytes,
+    void message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteView bytes,
                  const std::function<void(ByteView)>& reply,
                  const std::function<void(const std::string&)>& close);
     void serve_sockjs();
