@@ -56,8 +56,9 @@ void for_each_line(std::string_view text, Visit visit) {
 
 std::optional<std::uint32_t> number(std::string_view text, int base) {
     std::uint32_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value, base);
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto [stop, error] = std::from_chars(begin, end, value, base);
     return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 

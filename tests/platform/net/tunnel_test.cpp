@@ -199,7 +199,7 @@ TEST(Tunnel, cancelling_releases_everything) {
     };
     boost::asio::co_spawn(net.io, task(through_proxy()),
                           boost::asio::bind_cancellation_slot(
-                              signal.slot(), [&](std::exception_ptr) { ended = true; }));
+                              signal.slot(), [&](const std::exception_ptr&) { ended = true; }));
     CHECK(net.until([&] { return !proxy->request.empty(); }));
     net.settle(20ms);
     CHECK_FALSE(ended);
