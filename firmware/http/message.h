@@ -104,6 +104,9 @@ public:
     /// the limit is cut there. Both have `keep_alive` false. Interim responses (1xx) are passed
     /// over.
     [[nodiscard]] Result<std::optional<Response>> next(ByteView& bytes);
+    /// For who does not wait for the body's end any more: the head, and what came of the body.
+    /// nullopt: the head is not complete.
+    [[nodiscard]] std::optional<Response> so_far() const;
 
 private:
     struct State;

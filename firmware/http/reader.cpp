@@ -124,6 +124,7 @@ public:
     [[nodiscard]] bool stopped() const { return stopped_; }
     void allow_body(std::size_t size_bytes) { parser_.parts.body_limit = size_bytes; }
 
+    [[nodiscard]] bool has_head() const { return parser_.is_header_done(); }
     Parts& parts() { return parser_.parts; }
     [[nodiscard]] bool keep_alive() const {
         return parser_.keep_alive() && !parser_.parts.body_cut;
@@ -362,6 +363,15 @@ Result<std::optional<Response>> ResponseReader::next(ByteView& bytes) {
         }
     }
     return std::nullopt;
+}
+
+std::optional<Response> ResponseReader::so_far() const {
+    if (state_ == nullptr || !state_->intake.has_head()) {
+        return std::nullopt;
+    }
+    const Parts& parts = state_->intake.parts();
+    return Response{
+        .status = parts.status, .headers = parts.headers, .body = parts.body, .keep_alive = false};
 }
 
 }  // namespace holdfast::http

@@ -56,8 +56,8 @@ WebSocketPassage::WebSocketPassage(PassageOptions options, Entropy& entropy,
       contexts_(contexts),
       began_at_(now),
       patience_(options_.patience),
-      // Nobody reads what stands in a refusal's body, nor waits for it.
-      head_(http::Limits{.body_size_bytes = 0}) {
+      // The beginning of a refusal's body is for the log.
+      head_(http::Limits{.body_size_bytes = 512}) {
     orders_.push_back({Order::Kind::open});
 }
 
@@ -105,12 +105,14 @@ void WebSocketPassage::received(Lane, std::span<std::byte> bytes, Instant now) {
     }
 }
 
-void WebSocketPassage::ended(Lane, const Error& error, Instant) {
+void WebSocketPassage::ended(Lane, const Error& error, Instant now) {
     if (over()) {
         return;
     }
     if (!connected_) {
         fail(error, Trouble::route, end_of(error), true);
+    } else if (const auto refused = unfinished_refusal()) {
+        upgraded(*refused, now);
     } else if (!socket_) {
         fail(Error(error).context("in place of an answer to the WebSocket handshake"),
              Trouble::passage, end_of(error), true);
@@ -134,6 +136,11 @@ void WebSocketPassage::read_head(Instant now) {
     } else if (*response) {
         upgraded(**response, now);
     }
+}
+
+/// The body of a refusal may never end; its head says enough.
+std::optional<http::Response> WebSocketPassage::unfinished_refusal() const {
+    return socket_ ? std::nullopt : head_.so_far();
 }
 
 void WebSocketPassage::upgraded(const http::Response& response, Instant now) {
@@ -190,8 +197,10 @@ std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
     using Kind = websocket::Event::Kind;
     while (const std::optional<websocket::Event> event = socket_->next(unread_, out_)) {
         std::optional<Event> told;
-        if (event->kind == Kind::binary) {
+        if (!socket_->in_message()) {
             message_due_ = kNever;
+        }
+        if (event->kind == Kind::binary) {
             told = Event{Event::Kind::message, event->payload};
         } else if (event->kind == Kind::pong) {
             told = Event{Event::Kind::pong};
@@ -297,7 +306,9 @@ Instant WebSocketPassage::deadline() const {
 }
 
 void WebSocketPassage::tick(Instant now) {
-    if (sign_due_ <= now) {
+    if (const auto refused = unfinished_refusal(); refused && sign_due_ <= now) {
+        upgraded(*refused, now);
+    } else if (sign_due_ <= now) {
         const std::string within = " within " + format_duration(patience_);
         fail({ErrorCode::timeout, socket_
                                       ? "the WebSocket is up, but nothing passes: no pong" + within

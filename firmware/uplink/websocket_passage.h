@@ -31,6 +31,7 @@ public:
 private:
     [[nodiscard]] bool over() const { return end_.has_value() || silent_; }
     void read_head(Instant now);
+    [[nodiscard]] std::optional<http::Response> unfinished_refusal() const;
     void upgraded(const http::Response& response, Instant now);
     [[nodiscard]] std::optional<Event> next_frame(Instant now);
     /// What is no WebSocket right after 101 is hardly the hub's.
