@@ -359,6 +359,7 @@ void Client::turn(Now now) {
             lines_[place]->passage->tick(now.monotonic);
             drain(place, now);
         }
+        leave_deaf_hub(place, now);
     }
     if (lines_[kMain] && lines_[kMain]->up) {
         if (const std::optional<Error> error = engine_.give_up(now.monotonic)) {

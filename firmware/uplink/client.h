@@ -128,6 +128,7 @@ private:
     void drain(std::size_t place, Now now);
     void happened(std::size_t place, const Passage::Event& event, Now now);
     void take_orders(std::size_t place, Now now);
+    void leave_deaf_hub(std::size_t place, Now now);
 
     // client.cpp: what they mean
     void open_main(Now now);

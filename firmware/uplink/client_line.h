@@ -13,6 +13,7 @@ struct Client::Line {
     Path path;
     std::array<StreamId, kLanes> streams{};  ///< 0: none
     std::array<bool, kLanes> congested{};
+    std::size_t unsent_answers_bytes = 0;  ///< pongs that were given out while it was congested
     std::string peer;
     bool up = false;
     bool passes = false;

@@ -63,6 +63,8 @@ void Client::take_orders(std::size_t place, Now now) {
             case Passage::Order::Kind::send:
                 action.kind = Action::Kind::send;
                 action.bytes = std::move(order->bytes);
+                line.unsent_answers_bytes =
+                    line.writable() ? 0 : line.unsent_answers_bytes + action.bytes.size();
                 break;
             case Passage::Order::Kind::shut:
                 action.kind = Action::Kind::shut;
@@ -149,6 +151,20 @@ void Client::drain(std::size_t place, Now now) {
             return;
         }
         happened(place, *event, now);
+    }
+}
+
+/// Who asks for pongs and takes none would fill the memory.
+void Client::leave_deaf_hub(std::size_t place, Now now) {
+    constexpr std::size_t kMostAnswersBytes = 256u << 10;
+    if (lines_[place] && lines_[place]->unsent_answers_bytes > kMostAnswersBytes) {
+        lines_[place]->passage->abort();
+        happened(place,
+                 {.kind = Passage::Event::Kind::ended,
+                  .error = {ErrorCode::too_large, "the hub asks, and does not take the answers"},
+                  .end = {EndKind::ours, 0},
+                  .trouble = Trouble::hub},
+                 now);
     }
 }
 

@@ -292,12 +292,13 @@ void ClientDesk::far_received(StreamId id, Bytes bytes) {
         if (!*request) {
             return;
         }
+        const bool is_first = far_end.path.empty();
         far_end.path = (*request)->target.ends_with("/xhr_send")
                            ? uplink::name(client->path())
                            : path_of(far_end.proxied, **request);
         far_end.authorization = (*request)->header("Authorization");
         far_end.user_agent = (*request)->header("User-Agent");
-        if (!(*request)->target.ends_with("/xhr_send")) {
+        if (is_first && !(*request)->target.ends_with("/xhr_send")) {
             tries.push_back(far_end.path);
         }
         const auto given = far.find(far_end.path);
