@@ -360,6 +360,61 @@ TEST(ClientLines, streams_that_were_dropped_are_never_heard_of_again) {
     delivered();
 }
 
+TEST(ClientLines, a_stream_that_dies_at_any_moment_costs_nothing) {
+    for (const char* closed : {"", "direct", "direct+xhr_streaming"}) {
+        for (Duration wait{}; wait < 700ms; wait += 10ms) {
+            for (const ErrorCode how : {ErrorCode::closed, ErrorCode::io}) {
+                for (const bool youngest : {false, true}) {
+                    ClientDesk each;
+                    if (*closed != '\0') {
+                        each.far["direct"] = each.far[closed] = Far::page;
+                    }
+                    each.desk.sample(3);
+                    each.start();
+                    each.later(wait, [&] {
+                        std::vector<FarStream*> open;
+                        for (const auto& [id, stream] : each.streams) {
+                            if (stream->connected && !stream->left && !stream->ended) {
+                                open.push_back(stream.get());
+                            }
+                        }
+                        if (!open.empty()) {
+                            each.end(youngest ? *open.back() : *open.front(), {how, "it died"});
+                        }
+                    });
+                    for (int n = 0; n < 20; ++n) {
+                        each.desk.sample(1);
+                        each.run(50ms);
+                    }
+                    CHECK(each.run_until_delivered(2min));
+                    STRCMP_EQUAL("", each.broken.c_str());
+                    STRCMP_EQUAL("", each.compare().c_str());
+                    CHECK(each.open_streams() <= 2);
+                }
+            }
+        }
+    }
+}
+
+TEST(ClientLines, a_congested_stream_that_ends_does_not_hold_the_next_one_back) {
+    net.far["direct"] = Far::page;
+    net.desk.sample(1);
+    net.start();
+    delivered();
+    for (const auto& [id, stream] : net.streams) {
+        if (stream->connected && !stream->left && !stream->ended) {
+            net.client->congested(id);
+        }
+    }
+    for (const auto& [id, stream] : net.streams) {
+        if (stream->connected && !stream->left && !stream->ended) {
+            net.end(*stream, {ErrorCode::closed, "it ended"});
+        }
+    }
+    net.desk.sample(5);
+    delivered();
+}
+
 // ---- Back-pressure
 
 TEST(ClientLines, a_congested_stream_is_sent_nothing_until_it_is_writable) {
