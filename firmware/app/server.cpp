@@ -136,7 +136,7 @@ void Server::greeted(Carrier& carrier) {
         return;
     }
     const std::string before = admission_of(*older).address;
-    if (line.boot() != 0 && line.boot() == older->endpoint()->line()->boot()) {
+    if (line.is_of_the_same_device(*older->endpoint()->line())) {
         log::info("hub: device " + device + " moves its line from " + before + " to " + address);
     } else {
         log::warning("hub: device " + device + " came from " + address + " while its line from " +

@@ -145,6 +145,29 @@ Result<void> Line::open(const journal::OpenMessage& message) {
     return {};
 }
 
+std::set<std::uint64_t> Line::own_journals() const {
+    std::set<std::uint64_t> journals;
+    for (const auto& [number, line] : streams_) {
+        const journal::Stream& stream = shared_.journal.streams().at(line.id);
+        if (stream.origin == admission_.device) {
+            journals.insert(stream.epoch.journal);
+        }
+    }
+    return journals;
+}
+
+bool Line::is_of_the_same_device(const Line& other) const {
+    if (!greeted_ || !other.greeted_ || boot_ == 0 || boot_ != other.boot_ ||
+        admission_.device != other.admission_.device) {
+        return false;
+    }
+    // Containers of one machine share its boot.
+    const std::set<std::uint64_t> here = own_journals();
+    const std::set<std::uint64_t> there = other.own_journals();
+    return here.empty() || there.empty() ||
+           std::ranges::any_of(here, [&](std::uint64_t id) { return there.contains(id); });
+}
+
 Result<telemetry::Batch> Line::checked_batch(Record& record, const journal::Stream& stream) const {
     Result<telemetry::Batch> batch = telemetry::decode(
         *record.body, {.bytes = static_cast<std::size_t>(options_.max_batch_bytes)});

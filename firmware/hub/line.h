@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,9 @@ public:
     [[nodiscard]] bool greeted() const { return greeted_; }
     /// What Hello said of the device's start; 0 before it.
     [[nodiscard]] std::uint64_t boot() const { return boot_; }
+    /// Both have said Hello, and nothing tells that two devices did: they name the same start of
+    /// the machine, and a journal of the device in common, if each names one.
+    [[nodiscard]] bool is_of_the_same_device(const Line& other) const;
 
 private:
     struct LineStream {
@@ -93,6 +97,7 @@ private:
     [[nodiscard]] bool send_away();
     void refuse(LineStream& stream, const journal::Record& record, const std::string& reason);
     [[nodiscard]] Device& device(const std::string& origin);
+    [[nodiscard]] std::set<std::uint64_t> own_journals() const;
 
     Shared shared_;
     Admission admission_;

@@ -344,9 +344,26 @@ TEST(Line, a_line_without_hello_is_answered_and_touches_nothing) {
     CHECK(fleet.empty());
 }
 
-TEST(Line, the_boot_is_what_hello_said) {
-    welcome();
-    LONGS_EQUAL(1, line->boot());
+TEST(Line, one_device_is_told_from_two_with_one_id) {
+    const auto greeted = [this](std::uint64_t boot, std::vector<OpenMessage> open) {
+        connect("a", true);
+        HelloMessage message = hello("a", std::move(open));
+        message.boot = boot;
+        STRCMP_EQUAL("", tell(to_wire(message)).c_str());
+        return std::move(line);
+    };
+    const auto first = greeted(7, {opened(1, "a", {9, 1}), opened(2, "b", {5, 1})});
+    LONGS_EQUAL(7, first->boot());
+    CHECK(greeted(7, {opened(1, "a", {9, 2})})->is_of_the_same_device(*first));
+    CHECK(greeted(7, {})->is_of_the_same_device(*first));
+    CHECK(!greeted(8, {opened(1, "a", {9, 1})})->is_of_the_same_device(*first));
+    // Two containers of one machine, behind which the same device is.
+    CHECK(!greeted(7, {opened(1, "a", {10, 1}), opened(2, "b", {5, 1})})
+               ->is_of_the_same_device(*first));
+    const auto nameless = greeted(0, {});
+    CHECK(!greeted(0, {})->is_of_the_same_device(*nameless));
+    connect("a");
+    CHECK(!line->is_of_the_same_device(*first));
 }
 
 TEST(Line, the_end_of_a_line_is_seen_unless_a_newer_one_took_its_place) {
