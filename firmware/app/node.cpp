@@ -9,12 +9,15 @@
 #include "firmware/app/server.h"
 #include "firmware/app/status_socket.h"
 #include "firmware/app/uplink_driver.h"
+#include "firmware/base/check.h"
 #include "platform/system/log.h"
 
 namespace holdfast::app {
 
 namespace {
 
+/// The note that names the boot in which a fix is owed.
+constexpr const char* kClockNote = "clock";
 /// How long an orderly stop may wait for the disk, and for peers that do not answer a farewell.
 constexpr Duration kStopTimeout = std::chrono::seconds(4);
 constexpr Duration kFarewellTimeout = std::chrono::milliseconds(1500);
@@ -90,6 +93,10 @@ Result<void> Node::open_journal() {
         }
     }
     notes_ = std::move(opened.notes);
+    clock_noted_ = std::ranges::any_of(notes_, [](const journal::Note& note) {
+        return note.name == kClockNote && note.text == std::to_string(system::boot_id());
+    });
+    timekeeper_ = Timekeeper(system::boot_id(), clock_noted_);
     storage_ = std::make_unique<StorageThread>(io_, *std::move(store));
     log::info("journal: " + std::to_string(opened.used_bytes / 1024) + " KiB in " +
               directory.string() + ", run " + std::to_string(opened.own.epoch.run) +
@@ -144,6 +151,12 @@ void Node::turn() {
     if (const std::optional<journal::ClockFix> fix = timekeeper_.fix(now)) {
         log::info("clock: the time is known now; readings taken before will be given theirs");
         journal_->append(*fix, now.monotonic);
+    }
+    if (timekeeper_.owes_fix() != clock_noted_) {
+        clock_noted_ = timekeeper_.owes_fix();
+        const std::string boot = clock_noted_ ? std::to_string(system::boot_id()) : "";
+        const Result<void> kept = journal_->note(kClockNote, boot, now.monotonic);
+        HOLDFAST_CHECK(kept);
     }
     // The journal first: it closes the batch that has waited long enough, and the line sends it in
     // the same turn, so that the hub has it before it would have to be written here.

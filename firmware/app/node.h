@@ -89,6 +89,7 @@ private:
     system::SystemEntropy entropy_;
     Instant started_;
     Timekeeper timekeeper_;
+    bool clock_noted_ = false;  ///< the journal's note says that a fix is owed in this boot
     std::optional<journal::Journal> journal_;
     std::vector<journal::Note> notes_;  ///< of earlier runs, until the uplink has them
     std::unique_ptr<StorageThread> storage_;
