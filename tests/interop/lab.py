@@ -366,15 +366,15 @@ max_filedescriptors 1024
 """)
         return Server(self, "squid", "router", ROUTER, port, ["squid", "-N", "-f", config, "-d", "1"]).start()
 
-    def tinyproxy_on_router(self, connect_port=HUB_PORT, port=8888):
+    def tinyproxy_on_router(self, port=8888, timeout_s=600):
         directory = self.folder("tinyproxy")
         config = self.write("tinyproxy.conf", f"""
 Port {port}
 Listen {ROUTER}
-Timeout 600
+Timeout {timeout_s}
 MaxClients 50
 Allow 10.77.1.0/24
-ConnectPort {connect_port}
+ConnectPort {HUB_PORT}
 LogLevel Info
 PidFile "{directory}/pid"
 """)

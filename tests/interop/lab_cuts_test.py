@@ -1,16 +1,16 @@
 """Boxes that cut idle lines: a router that forgets, nginx, HAProxy. The gateway learns when and how, and is cut no more."""
 
-from lab import CLOUD, HUB_PORT, Lab, main
+from lab import CLOUD, HUB_PORT, ROUTER, Lab, main, run
 
 FORWARDED = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
 
 
 class Cuts(Lab):
-    def learn(self, authority, cut_s, kind, counts, uplink="", scheme="ws"):
+    def learn(self, authority, cut_s, kind, counts, path="direct", uplink=""):
         """A gateway that learns this cut, and beats often enough from then on."""
         hub = self.cloud_hub()
-        gateway = self.field_gateway(hub, authority, uplink, scheme)
-        self.wait_path(gateway, "direct")
+        gateway = self.field_gateway(hub, authority, uplink)
+        self.wait_path(gateway, path)
         self.feed.give(1000)
         # To find it takes four times the cut at most; then a last side line tells whose traffic counts.
         uplink = self.wait_learned(gateway, cut_s, 6 * cut_s + 10)
@@ -29,9 +29,18 @@ class Cuts(Lab):
         gateway.start()
         self.wait_path(gateway, "direct")
         self.assertAlmostEqual(self.uplink(gateway)["learned_cut_s"], 12, delta=0.6)
-        self.assert_line_stays(gateway, 25)
-        self.feed.give(1000)
+        self.assert_line_stays(gateway, 24)
+        self.pull_cable(1, lambda: self.feed.give(1000))
         self.assert_all_arrived(hub, gateway)
+        # Behind another router nothing is known.
+        gateway.terminate()
+        self.assertEqual(gateway.exit_code(), 0)
+        self.pull_cable(2, lambda: run("ip", "-n", "router", "link", "set", "lan", "address", "02:00:00:00:00:77"))
+        self.feed.give(500)
+        gateway.start()
+        self.wait_path(gateway, "direct")
+        self.assert_all_arrived(hub, gateway)
+        self.assertNotIn("learned_cut_s", self.uplink(gateway))
 
     def test_nginx_with_a_read_timeout(self):
         """What either end sends counts with it, once the connection is upgraded."""
@@ -51,6 +60,15 @@ class Cuts(Lab):
     def test_haproxy_that_wants_to_hear_the_hub(self):
         self.haproxy_in_cloud("mode tcp\noption independent-streams\ntimeout client 60s\ntimeout server 5s")
         hub, gateway = self.learn(CLOUD, 5, "fin", "from-hub-only")
+        self.assert_line_stays(gateway, 12)
+        self.feed.give(1000)
+        self.assert_all_arrived(hub, gateway)
+
+    def test_tinyproxy_that_ends_idle_tunnels(self):
+        """What is learned is learned of this way: side lines go through the proxy, too."""
+        self.rules(forward="")
+        self.tinyproxy_on_router(timeout_s=6)
+        hub, gateway = self.learn(f"{CLOUD}:{HUB_PORT}", 6, "fin", "either-way", "proxy", f'proxy = "http://{ROUTER}:8888"')
         self.assert_line_stays(gateway, 12)
         self.feed.give(1000)
         self.assert_all_arrived(hub, gateway)

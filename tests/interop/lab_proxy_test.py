@@ -88,7 +88,7 @@ class Proxies(Lab):
         gateway.env["no_proxy"] = "10.77.2.0/24"
         gateway.start()
         self.feed.give(500)
-        self.wait_status(gateway, "timed out")
+        self.wait_status(gateway, "no answer within")
         self.assertEqual(self.uplink(gateway)["path"], "direct")
         self.rules()
         self.assert_delivers(hub, gateway, "direct")

@@ -2,6 +2,7 @@
 
 import time
 
+from harness import wait_for
 from lab import CLOUD, HUB_PORT, Lab, main
 
 FORWARDED = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
@@ -46,6 +47,19 @@ class Ways(Lab):
     def test_nginx_without_upgrade_that_buffers(self):
         self.nginx_in_cloud(BUFFERED)
         self.deliver(CLOUD, "direct+xhr")
+
+    def test_nginx_without_upgrade_that_cuts_idle_answers(self):
+        """No side lines here: each cut makes the beats come faster, until they are fast enough."""
+        self.nginx_in_cloud("proxy_read_timeout 5s;")
+        hub = self.cloud_hub()
+        gateway = self.start_timed(hub, CLOUD, "direct+xhr_streaming")
+        self.feed.give(500)
+        wait_for("it was cut", lambda: self.uplink(gateway)["reconnects"] > 0)
+        wait_for("the beats are fast enough", lambda: self.uplink(gateway)["heartbeat_interval_s"] < 5, 60, 0.5)
+        self.assertLessEqual(self.uplink(gateway)["reconnects"], 4)
+        self.wait_path(gateway, "direct+xhr_streaming")
+        self.assert_line_stays(gateway, 12)
+        self.assert_all_arrived(hub, gateway)
 
     def test_apache_with_wstunnel(self):
         self.apache("apache", "cloud", CLOUD, 80, ("proxy_http", "proxy_wstunnel"),
