@@ -146,6 +146,7 @@ bool Client::status_is_good(Lane which, int status) {
         case 401:
         case 407:
             fail_with(ErrorCode::unauthorized, said);
+            events_.back().wants_bearer = lane(which).response->wants_bearer();
             break;
         case 403:
             fail_with(ErrorCode::refused, said);

@@ -73,6 +73,7 @@ public:
         /// invalid: an answer is not SockJS. too_large: a limit. timeout: silence.
         ErrorCode error = ErrorCode::closed;
         std::uint16_t close_code = 0;
+        bool wants_bearer = false;  ///< of `unauthorized`: the answer asks for a Bearer token
     };
     [[nodiscard]] std::optional<Event> next_event();
 

@@ -20,13 +20,18 @@ public:
     }
 
     int status = 0;
+    bool wants_bearer = false;
     std::string* body = nullptr;
     std::uint64_t chunk_left = 0;
 
 private:
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int, error_code&) override { status = code; }
-    void on_field_impl(beast::http::field, string_view, string_view, error_code&) override {}
+    void on_field_impl(beast::http::field field, string_view, string_view value,
+                       error_code&) override {
+        wants_bearer = wants_bearer || (field == beast::http::field::www_authenticate &&
+                                        value.starts_with("Bearer"));
+    }
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
     std::size_t on_body_impl(string_view piece, error_code&) override {
@@ -103,6 +108,9 @@ bool ResponseStream::head_done() const {
 }
 int ResponseStream::status() const {
     return state_->parser->status;
+}
+bool ResponseStream::wants_bearer() const {
+    return state_->parser->wants_bearer;
 }
 bool ResponseStream::keep_alive() const {
     return head_done() && state_->parser->keep_alive();

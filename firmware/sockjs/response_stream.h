@@ -30,6 +30,9 @@ public:
     [[nodiscard]] bool head_done() const;  ///< the following is known
     [[nodiscard]] int status() const;
     [[nodiscard]] bool keep_alive() const;
+    /// WWW-Authenticate asks for a Bearer token, as our hub does; a portal or a proxy asks for
+    /// something else.
+    [[nodiscard]] bool wants_bearer() const;
 
 private:
     struct State;

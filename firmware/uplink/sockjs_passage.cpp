@@ -136,7 +136,7 @@ std::optional<Passage::Event> SockJsPassage::next_event(Instant) {
         return Event{Event::Kind::ended, {}, *no_route_, {EndKind::finished, 0}, Trouble::route};
     }
     if (!events_.empty()) {
-        const Event event = std::move(events_.front());
+        Event event = std::move(events_.front());
         events_.pop_front();
         return event;
     }
@@ -170,7 +170,7 @@ std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Eve
     }
     over_ = true;
     end_streams(Order::Kind::abort);
-    const bool by_hub = event.close_code != 0 || event.error == ErrorCode::unauthorized;
+    const bool by_hub = event.close_code != 0 || event.wants_bearer;
     return Event{Event::Kind::ended,
                  {},
                  {event.close_code != 0 ? ErrorCode::closed : event.error, event.text},

@@ -14,9 +14,9 @@ public:
     SockJsPassage(PassageOptions options, Entropy& entropy, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
-    void opened(Lane lane, const std::string& authorization, Instant now) override;
-    void received(Lane lane, std::span<std::byte> bytes, Instant now) override;
-    void ended(Lane lane, const Error& error, Instant now) override;
+    void opened(Lane which, const std::string& authorization, Instant now) override;
+    void received(Lane which, std::span<std::byte> bytes, Instant now) override;
+    void ended(Lane which, const Error& error, Instant now) override;
     [[nodiscard]] std::optional<Event> next_event(Instant now) override;
     void send(ByteView head, ByteView body, websocket::Compression compression) override;
     void ping(std::optional<Duration> silence) override;

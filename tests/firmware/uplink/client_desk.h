@@ -95,9 +95,9 @@ public:
     [[nodiscard]] bool logged(const std::string& part) const;
     [[nodiscard]] std::string log_text() const;
 
-    void end(FarStream& stream, const Error& error);
-    void to_client(FarStream& stream, Bytes bytes);
-    void say(FarStream& stream, std::string_view text);
+    void end(FarStream& from, const Error& error);
+    void to_client(FarStream& from, Bytes bytes);
+    void say(FarStream& from, std::string_view text);
     /// On the line of the youngest session with Hello.
     void send_from_hub(const Bytes& envelope);
     void later(Duration wait, std::function<void()> what);
@@ -152,9 +152,9 @@ private:
     [[nodiscard]] Instant next_event() const;
     void far_received(uplink::StreamId id, Bytes bytes);
     void far_left(uplink::StreamId id);
-    void answer(FarStream& stream, const http::Request& request);
-    void upgrade(FarStream& stream, const http::Request& request);
-    void read_socket(FarStream& stream, std::span<std::byte> bytes);
+    void answer(FarStream& to, const http::Request& request);
+    void upgrade(FarStream& to, const http::Request& request);
+    void read_socket(FarStream& from, std::span<std::byte> bytes);
     void message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteView bytes,
                  const std::function<void(ByteView)>& reply,
                  const std::function<void(const std::string&)>& close);

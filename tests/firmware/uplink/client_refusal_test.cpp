@@ -130,6 +130,16 @@ TEST(ClientRefusals, the_hubs_own_401_is_not_the_ways_fault) {
     STRCMP_EQUAL("", net.compare().c_str());
 }
 
+TEST(ClientRefusals, the_hubs_own_401_is_not_the_ways_fault_on_sockjs_either) {
+    net.far["direct"] = Far::page;
+    net.far["direct+xhr_streaming"] = Far::unauthorized;
+    net.start();
+    net.run(5min);
+    CHECK(std::ranges::count(net.tries, "direct") <= 1);
+    CHECK(std::ranges::count(net.tries, "direct+xhr") == 0);
+    CHECK(net.logged("xhr_streaming was answered 401 Unauthorized"));
+}
+
 TEST(ClientRefusals, streaming_that_is_held_back_leads_to_polling) {
     net.far["direct"] = Far::page;
     net.far["direct+xhr_streaming"] = Far::silence;
