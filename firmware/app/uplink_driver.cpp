@@ -242,6 +242,8 @@ boost::asio::awaitable<void> UplinkDriver::connect(uplink::StreamId id, bool pro
     options.stream.send_limit_bytes = kLineSendLimitBytes;
     if (proxied) {
         options.proxy = config_.proxy;
+        options.proxy_timeout = config_.connect_timeout;
+        options.user_agent = kSoftware;
     }
     const Result<std::string> authorization = read_authorization(config_.token_file);
     Result<std::unique_ptr<net::Stream>> stream = std::unique_ptr<net::Stream>();
