@@ -31,12 +31,6 @@ const char* text_of(ErrorCode code) {
     }
 }
 
-const char* name(CutKind kind) {
-    constexpr const char* kNames[] = {"none",   "FIN",       "RST",        "late RST",
-                                      "silent", "silent up", "silent down"};
-    return kNames[static_cast<std::size_t>(kind)];
-}
-
 }  // namespace
 
 void Network::say(std::uint64_t id, const std::string& what) {
@@ -373,88 +367,6 @@ void Network::power_off(const std::string& host) {
         }
         forget_if_over(entry->first);
     }
-}
-
-// ---- Boxes
-
-void Network::count(Stream& stream, Side from) {
-    const bool counts = stream.cut.counts == Counts::both ||
-                        (stream.cut.counts == Counts::from_server) == (from == kServer);
-    if (counts) {
-        stream.counted = clock_.now();
-        stream.idle_limit = stream.cut.idle + random_.between(0us, stream.cut.idle_jitter);
-    }
-}
-
-void Network::watch_idle(std::uint64_t id) {
-    Stream* stream = find(id);
-    if (stream == nullptr || stream->cut.kind == CutKind::none || stream->forgotten) {
-        return;
-    }
-    const Instant limit = stream->counted + stream->idle_limit;
-    if (clock_.now() < limit) {
-        clock_.at(limit, [this, id] { watch_idle(id); });
-        return;
-    }
-    cut(id, stream->cut.kind, "idle");
-}
-
-void Network::cut(std::uint64_t id, CutKind kind, const char* why) {
-    Stream* stream = find(id);
-    if (stream == nullptr || stream->connecting || stream->forgotten ||
-        (stream->dropped[0] && stream->dropped[1])) {
-        return;
-    }
-    ++counters_.cuts;
-    say(id, std::string("cut, ") + name(kind) + ", " + why);
-    switch (kind) {
-        case CutKind::none:
-            return;
-        case CutKind::fin:
-        case CutKind::reset:
-            for (const Side side : {kClient, kServer}) {
-                send_end(id, side, kind == CutKind::fin ? ErrorCode::closed : ErrorCode::io);
-            }
-            stream->forgotten = true;
-            return;
-        case CutKind::reset_late:
-            stream->forgotten = true;
-            return;
-        case CutKind::silent:
-            stream->dropped[kClient] = stream->dropped[kServer] = true;
-            return;
-        case CutKind::silent_up:
-            stream->dropped[kClient] = true;
-            return;
-        case CutKind::silent_down:
-            stream->dropped[kServer] = true;
-            return;
-    }
-}
-
-void Network::cut_all(const Path& path, CutKind kind) {
-    std::vector<std::uint64_t> ids;
-    for (const auto& [id, stream] : streams_) {
-        if (stream.path == &path) {
-            ids.push_back(id);
-        }
-    }
-    for (const std::uint64_t id : ids) {
-        cut(id, kind, "all of the path");
-    }
-}
-
-bool Network::cut_one(const Path& path, CutKind kind) {
-    std::vector<std::uint64_t> ids;
-    for (const auto& [id, stream] : streams_) {
-        if (stream.path == &path && !stream.connecting) {
-            ids.push_back(id);
-        }
-    }
-    if (!ids.empty()) {
-        cut(ids[random_.below(ids.size())], kind, "at will");
-    }
-    return !ids.empty();
 }
 
 }  // namespace holdfast::simulated

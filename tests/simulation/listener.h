@@ -99,4 +99,7 @@ private:
     Instant check_at_ = kNever;
 };
 
+/// An answer that ends its connection.
+[[nodiscard]] http::Response plain_response(int status, const std::string& body);
+
 }  // namespace holdfast::simulation

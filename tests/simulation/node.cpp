@@ -126,7 +126,6 @@ void Node::go_down(bool power) {
     timekeeper_.reset();
     journal_.reset();
     tasks_.clear();
-    backlog_.clear();
     live_ = {};
     fleet_.clear();
     busy_ = poked_ = doomed_ = was_live_ = false;

@@ -126,7 +126,8 @@ private:
     bool clock_noted_ = false;
     Instant armed_ = kNever;
     std::uint64_t seen_durable_ = 0;
-    std::deque<std::uint64_t> backlog_;
+    std::uint64_t backlog_ = 0;
+    std::size_t given_then_ = 0;
 
     // What is watched
     bool doomed_ = false;  ///< the power goes at the next failure of the disk

@@ -174,7 +174,17 @@ void Node::check() {
         setting_.violated("limits", plan_.id + " has " + std::to_string(engine.in_flight_bytes()) +
                                         " B in flight");
     }
+    // No readings are taken any more, and a site's devices may still bring theirs.
     const bool live = port_->live();
+    const std::uint64_t backlog = journal_->backlog();
+    if (setting_.quiet && was_live_ && live && !plan_.listens && backlog > backlog_ &&
+        given.size() == given_then_) {
+        setting_.violated("backlog only falls", plan_.id + " has " + std::to_string(backlog) +
+                                                    " to deliver, and had " +
+                                                    std::to_string(backlog_));
+    }
+    backlog_ = backlog;
+    given_then_ = given.size();
     drops_ += was_live_ && !live ? 1 : 0;
     was_live_ = live;
 }

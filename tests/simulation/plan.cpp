@@ -148,6 +148,7 @@ Plan plan_of(std::uint64_t seed) {
         device.has_rtc = random.chance(60);
         device.flood = !device.evicts && random.chance(15);
         device.feed_every = hostile ? random.between(2s, 3min) : busy;
+        device.feed_every = device.evicts ? device.feed_every / 5 : device.feed_every;
         plan.nodes.push_back(device);
     }
     return plan;

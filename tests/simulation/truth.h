@@ -86,6 +86,8 @@ private:
     std::uint64_t gaps_ = 0;
 };
 
+/// NaN included, and -0 apart from 0.
+[[nodiscard]] bool same(const telemetry::Value& a, const telemetry::Value& b);
 [[nodiscard]] std::string text_of(const EpochKey& key, std::uint64_t seq);
 
 }  // namespace holdfast::simulation

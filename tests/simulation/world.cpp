@@ -13,6 +13,16 @@ namespace {
 
 /// Once faults have ceased, everything has arrived within this time.
 constexpr Duration kPatience = 40min;
+/// A node in quiet opens so many streams at first, on all its ways, and so many more each minute:
+/// probes, and SockJS, which on some boxes takes one for each message.
+constexpr std::uint64_t kStreamsToSettle = 60;
+constexpr std::uint64_t kStreamsAMinute = 120;
+/// Of a beat and its answer on the wire, with the hub's announced silence.
+constexpr double kBeatBytes = 20;
+/// Checks, renewals and what they cost, per day.
+constexpr double kUpkeepBytes = 6000;
+/// Of a reading, with its record's and message's heads.
+constexpr double kReadingBytes = 400;
 
 }  // namespace
 
@@ -112,12 +122,14 @@ std::string World::run() {
     if (setting_.broken.empty()) {
         compare();
     }
-    setting_.say("world", setting_.broken.empty() ? "all is well" : setting_.broken);
+    setting_.say("world", (setting_.broken.empty() ? "all is well" : setting_.broken) + ", after " +
+                              std::to_string(setting_.clock.events()) + " events");
     return setting_.broken;
 }
 
 void World::settle() {
     const Instant ceased = setting_.clock.now();
+    const std::uint64_t streams = setting_.network.counters().streams;
     while (setting_.broken.empty() && !settled()) {
         if (setting_.clock.now() - ceased > kPatience) {
             std::string who;
@@ -133,6 +145,12 @@ void World::settle() {
         }
     }
     settle_time_ = setting_.clock.now() - ceased;
+    const std::uint64_t opened = setting_.network.counters().streams - streams;
+    const auto minutes = static_cast<std::uint64_t>(settle_time_ / 1min) + 1;
+    if (opened > nodes_.size() * (kStreamsToSettle + minutes * kStreamsAMinute)) {
+        setting_.violated("limits", std::to_string(opened) + " streams were opened in " +
+                                        format_duration(settle_time_) + " without faults");
+    }
 }
 
 bool World::settled() const {
@@ -160,6 +178,8 @@ void World::watch_calm() {
         if (heartbeat->report(device.now().monotonic).learned) {
             learned_ = true;
             drops_when_learned_ = device.drops();
+            learned_at_ = setting_.clock.now();
+            bytes_when_learned_ = setting_.network.counters().bytes;
             setting_.say("world", "learned");
         }
     }
@@ -175,6 +195,13 @@ void World::check_calm() {
     const auto report =
         device.uplink()->client().engine().adaptive()->report(device.now().monotonic);
     const simulated::Cut& cut = device.plan().path.cut;
+    using Seconds = std::chrono::duration<double>;
+    const double since = Seconds(setting_.clock.now() - learned_at_).count();
+    const double bytes =
+        static_cast<double>(setting_.network.counters().bytes - bytes_when_learned_);
+    const double allowed = since / Seconds(report.interval).count() * 1.15 * kBeatBytes +
+                           (1 + since / 86400) * kUpkeepBytes +
+                           static_cast<double>(truth_.readings()) * kReadingBytes;
     if (!learned_) {
         setting_.violated("the heartbeat settles",
                           "nothing learned of a cut of " + format_duration(cut.idle));
@@ -183,6 +210,10 @@ void World::check_calm() {
                           std::to_string(drops_when_learned_) + " drops before the cut of " +
                               format_duration(cut.idle) + " was learned, " +
                               std::to_string(device.drops() - drops_when_learned_) + " after");
+    } else if (bytes > allowed) {
+        setting_.violated("limits", std::to_string(static_cast<std::uint64_t>(bytes)) +
+                                        " B on the wire since then, in place of " +
+                                        std::to_string(static_cast<std::uint64_t>(allowed)));
     } else if (report.safe > cut.idle || report.safe < cut.idle * 85 / 100) {
         setting_.violated("the heartbeat settles", "a cut of " + format_duration(cut.idle) +
                                                        " was learned as " +

@@ -64,6 +64,8 @@ private:
     Duration settle_time_{};
     std::uint64_t drops_when_learned_ = 0;
     bool learned_ = false;
+    Instant learned_at_{};
+    std::uint64_t bytes_when_learned_ = 0;
 };
 
 }  // namespace holdfast::simulation
