@@ -177,7 +177,7 @@ std::optional<Passage::Event> WebSocketPassage::next_event(Instant now) {
         return std::nullopt;
     }
     if (!events_.empty()) {
-        const Event event = std::move(events_.front());
+        Event event = std::move(events_.front());
         events_.pop_front();
         return event;
     }

@@ -160,7 +160,7 @@ private:
                  const std::function<void(const std::string&)>& close);
     void serve_sockjs();
     void serve_lines();
-    void greeted(hub::Line& line);
+    void greeted(hub::Line& young);
     void arm_cut(uplink::StreamId id);
 
     std::multimap<Instant, std::function<void()>> events_;
