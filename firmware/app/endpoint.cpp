@@ -22,12 +22,14 @@ hub::LineOptions line_options(const Config& config) {
 class LineEndpoint final : public Endpoint {
 public:
     LineEndpoint(Node& node, hub::Admission admission)
-        : line_(node.shared(), std::move(admission), line_options(node.config())) {}
+        : node_(node), line_(node.shared(), std::move(admission), line_options(node.config())) {}
 
     std::optional<Close> received(Opcode opcode, ByteView payload, Now now) override {
         if (opcode != Opcode::binary) {
             return Close{CloseCode::unsupported_data, "a line carries binary messages"};
         }
+        // A clock that was never set must not be told to devices as the time.
+        now.wall = node_.wall(now);
         if (const Result<void> result = line_.received(payload, now); !result) {
             const bool forbidden = result.error().code == ErrorCode::unauthorized;
             return Close{forbidden ? CloseCode::policy_violation : CloseCode::protocol_error,
@@ -44,6 +46,7 @@ public:
     hub::Line* line() override { return &line_; }
 
 private:
+    Node& node_;
     hub::Line line_;
 };
 

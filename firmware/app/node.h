@@ -57,6 +57,8 @@ public:
     [[nodiscard]] hub::Shared shared() { return {*journal_, fleet_, live_}; }
     [[nodiscard]] hub::LiveFeed& live() { return live_; }
     [[nodiscard]] Entropy& entropy() { return entropy_; }
+    /// What this node tells others the time is.
+    [[nodiscard]] WallTime wall(Now now) const { return timekeeper_.wall(now); }
     [[nodiscard]] hub::Stamp stamp() { return timekeeper_.stamp(system::now()); }
     /// Something was appended, acknowledged or received: have `turn` run at the end of this event.
     void poke();

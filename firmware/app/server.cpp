@@ -63,6 +63,7 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
     options.max_connections = connection_limit(config.max_connections);
     options.share_port = config.share_port;
     options.tls_timeout = config.handshake_timeout;
+    options.unacknowledged_timeout = config.idle_timeout;
     options.stream.send_limit_bytes = kSendLimitBytes;
     if (!config.tls_cert.empty()) {
         net::ServerTlsOptions tls;

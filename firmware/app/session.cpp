@@ -7,6 +7,8 @@
 #include "firmware/app/server.h"
 #include "firmware/app/session_http.h"
 #include "firmware/app/sockjs_service.h"
+#include "firmware/base/text.h"
+#include "firmware/journal/wire.h"
 #include "firmware/websocket/handshake.h"
 #include "platform/system/log.h"
 
@@ -115,6 +117,13 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     if (!endpoint) {
         return;
     }
+    // A Hello that came with the request saves its sender a round trip.
+    const Result<Bytes> hello =
+        is_line ? from_base64(request.header(journal::kHelloHeader)) : Result<Bytes>(Bytes());
+    const bool greets = hello && !hello->empty();
+    if (greets) {
+        answered.response.headers.emplace_back(journal::kHelloHeader, journal::kHelloTaken);
+    }
     stream_->send(as_bytes(to_wire(answered.response)));
     leave_sockjs();
     http_.reset();
@@ -135,6 +144,12 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     socket_.emplace(websocket::Role::server, limits, nullptr, std::move(deflate));
     heard_at_ = system::monotonic_now();
     schedule(server_.config().idle_timeout / 2);
+    if (greets) {
+        if (const auto refused = received(websocket::Opcode::binary, *hello, system::now())) {
+            turn_away(*refused);
+            return;
+        }
+    }
     answer_due();
 }
 
@@ -196,14 +211,9 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         }
         if (event->kind == Kind::text || event->kind == Kind::binary) {
             begins = true;
-            const bool greeted = endpoint_->line() != nullptr && endpoint_->line()->greeted();
-            const auto opcode =
-                event->kind == Kind::text ? websocket::Opcode::text : websocket::Opcode::binary;
-            refused = endpoint_->received(opcode, event->payload, now);
-            if (!refused && endpoint_->line() != nullptr && endpoint_->line()->greeted() &&
-                !greeted) {
-                server_.greeted(*this);
-            }
+            refused = received(
+                event->kind == Kind::text ? websocket::Opcode::text : websocket::Opcode::binary,
+                event->payload, now);
         } else if (event->kind == Kind::ping) {
             announced(event->payload);
         } else if (event->kind == Kind::close || event->kind == Kind::error) {
@@ -224,8 +234,7 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         transmit(out);
     }
     if (refused) {
-        server_.log_turned_away(stream_->peer() + ": " + refused->reason);
-        close(refused->code, refused->reason);
+        turn_away(*refused);
         return;
     }
     answer_due();
@@ -233,6 +242,22 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         server_.hold_back();
         hold_back();  // it may have come after the others were held back
     }
+}
+
+void Session::turn_away(const Endpoint::Close& refused) {
+    server_.log_turned_away(stream_->peer() + ": " + refused.reason);
+    close(refused.code, refused.reason);
+}
+
+std::optional<Endpoint::Close> Session::received(websocket::Opcode opcode, ByteView message,
+                                                 Now now) {
+    const hub::Line* const line = endpoint_->line();
+    const bool greeted = line != nullptr && line->greeted();
+    std::optional<Endpoint::Close> refused = endpoint_->received(opcode, message, now);
+    if (!refused && line != nullptr && line->greeted() && !greeted) {
+        server_.greeted(*this);
+    }
+    return refused;
 }
 
 /// Says what the journal's state allows to say, and asks for the next commit if something waits for

@@ -58,6 +58,9 @@ private:
     void expired() override;
 
     void receive_http(std::span<std::byte>& bytes);
+    [[nodiscard]] std::optional<Endpoint::Close> received(websocket::Opcode opcode,
+                                                          ByteView message, Now now);
+    void turn_away(const Endpoint::Close& refused);
     void receive_socket(std::span<std::byte> bytes);
     void handle(const http::Request& request);
     void allow_body(const http::Request& head);

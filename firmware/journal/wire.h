@@ -71,6 +71,11 @@ struct ResultMessage {
 };
 
 /// An Envelope whose body this version does not know.
+/// A header of the WebSocket's handshake: the first message, Hello, in base64. A hub that takes it
+/// says so in its answer, and Welcome follows at once; else Hello is sent as a message.
+inline constexpr const char* kHelloHeader = "Holdfast-Hello";
+inline constexpr const char* kHelloTaken = "taken";
+
 struct UnknownMessage {};
 
 using Message =

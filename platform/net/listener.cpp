@@ -119,6 +119,12 @@ Result<void> Accepting::open(const tcp::endpoint& endpoint) {
         using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
         acceptor_.set_option(ReusePort(true), error);
     }
+    if (!error && options_.unacknowledged_timeout > Duration{}) {
+        using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+        const auto timeout =
+            std::chrono::ceil<std::chrono::milliseconds>(options_.unacknowledged_timeout);
+        acceptor_.set_option(UserTimeout(static_cast<int>(timeout.count())), error);
+    }
     if (!error && endpoint.address().is_v6()) {
         // [::] takes IPv4 as well; another IPv6 address is only what it says.
         acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);

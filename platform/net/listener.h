@@ -18,6 +18,9 @@ struct ListenOptions {
     std::shared_ptr<TlsContext> tls;       ///< null: plain
     std::size_t max_connections = 10'000;  ///< beyond it, new ones wait in the kernel's backlog
     Duration tls_timeout = std::chrono::seconds(10);
+    /// A connection ends (`timeout`) when its peer has acknowledged nothing of what was sent for so
+    /// long (RFC 5482; accepted sockets have it from the listening one); 0: the kernel's 15 min.
+    Duration unacknowledged_timeout{};
     StreamOptions stream;
     /// Several listeners, of several threads or processes of one user, on one address: the kernel
     /// deals the connections out among them (SO_REUSEPORT). That the port is taken by another
