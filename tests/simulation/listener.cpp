@@ -139,6 +139,10 @@ void Listener::respond(SocketId id, const http::Response& response) {
 }
 
 void Listener::transmit(SocketId id, ByteView bytes) {
+    const auto known = connections_.find(id);
+    if (known != connections_.end()) {
+        known->second.sent_bytes += bytes.size();
+    }
     if (!setting_.network.send(id, bytes)) {
         const auto found = connections_.find(id);
         if (found != connections_.end() && !found->second.socket) {

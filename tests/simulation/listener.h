@@ -62,6 +62,7 @@ private:
         CarrierPtr carrier;
         Instant heard_at{};
         Duration announced{};  ///< how silent it may become
+        std::uint64_t sent_bytes = 0;
         bool pinged = false;
         bool paused = false;
     };
@@ -74,6 +75,7 @@ private:
     [[nodiscard]] std::optional<hub::Admission> admit(const http::Request& request,
                                                       simulated::SocketId from) const;
     [[nodiscard]] CarrierPtr make_carrier(hub::Admission admission);
+    void say_goodbye(const CarrierPtr& carrier, const std::string& reason, Duration retry_after);
     /// False: the line refused it, and its end has begun.
     [[nodiscard]] bool message(const CarrierPtr& carrier, ByteView payload);
     void send_due(const CarrierPtr& carrier);

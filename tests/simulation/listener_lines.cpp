@@ -100,11 +100,22 @@ bool Listener::message(const CarrierPtr& carrier, ByteView payload) {
         setting_.say(owner_.id(), device + " is here");
         if (older) {
             older->line->superseded();
-            older->line->goodbye("a newer line has come", kRetryAfterSuperseded);
-            send_due(older);
+            say_goodbye(older, "a newer line has come", kRetryAfterSuperseded);
         }
     }
     return true;
+}
+
+void Listener::say_goodbye(const CarrierPtr& carrier, const std::string& reason,
+                           Duration retry_after) {
+    const bool first = !carrier->line->said_goodbye();
+    carrier->line->goodbye(reason, retry_after);
+    const simulated::SocketId socket = carrier->socket;
+    const auto connection = connections_.find(socket);
+    if (first && connection != connections_.end()) {
+        setting_.goodbyes[socket ^ 1] = {connection->second.sent_bytes, retry_after};
+    }
+    send_due(carrier);
 }
 
 void Listener::send_due(const CarrierPtr& carrier) {
@@ -123,6 +134,10 @@ void Listener::send_due(const CarrierPtr& carrier) {
     }
     if (carrier->socket != 0) {
         transmit(carrier->socket, out);
+        const auto said = setting_.goodbyes.find(carrier->socket ^ 1);
+        if (said != setting_.goodbyes.end()) {
+            said->second.bytes = connections_.at(carrier->socket).sent_bytes;
+        }
     }
     if (carrier->line->said_goodbye()) {
         close(carrier, websocket::CloseCode::try_again_later, "");
@@ -168,8 +183,7 @@ void Listener::send_away(const std::string& device, const std::string& reason,
     const auto found = newest_.find(device);
     if (found != newest_.end()) {
         const CarrierPtr carrier = found->second;
-        carrier->line->goodbye(reason, retry_after);
-        send_due(carrier);
+        say_goodbye(carrier, reason, retry_after);
         drain_sockjs();
     }
 }

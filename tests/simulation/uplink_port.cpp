@@ -57,13 +57,16 @@ void UplinkPort::forget(uplink::StreamId stream) {
 void UplinkPort::open(const Action& action) {
     simulated::Path& path = action.proxied ? owner_.proxy_path() : owner_.direct_path();
     const SocketId socket = setting_.network.connect(owner_.id(), path, *this, kConnectTimeout);
-    Stream stream{action.stream, nullptr};
+    Stream stream{.id = action.stream, .tunnel = nullptr};
     if (action.proxied) {
         stream.tunnel = std::make_unique<http::ProxyTunnel>(proxy_, "hub", 80, "simulated");
     }
     streams_[socket] = std::move(stream);
     sockets_[action.stream] = socket;
     ++opened_;
+    if (setting_.clock.now() < not_before_) {
+        setting_.violated("Goodbye is obeyed", owner_.id() + " comes back too early");
+    }
     if (sockets_.size() > kMostStreams) {
         setting_.violated(
             "limits", owner_.id() + " has " + std::to_string(sockets_.size()) + " streams open");
@@ -155,6 +158,7 @@ void UplinkPort::received(SocketId socket, std::span<std::byte> bytes) {
         return;
     }
     const uplink::StreamId id = found->second.id;
+    hear_goodbye(socket, found->second, bytes.size());
     if (found->second.tunnel) {
         ByteView rest = bytes;
         const Result<bool> stands = found->second.tunnel->next(rest);
@@ -172,6 +176,15 @@ void UplinkPort::received(SocketId socket, std::span<std::byte> bytes) {
         client_.received(id, bytes, owner_.now());
     }
     owner_.poke();
+}
+
+void UplinkPort::hear_goodbye(SocketId socket, Stream& stream, std::size_t bytes) {
+    stream.received_bytes += bytes;
+    const auto said = setting_.goodbyes.find(socket);
+    if (said != setting_.goodbyes.end() && stream.received_bytes >= said->second.bytes) {
+        not_before_ = setting_.clock.now() + said->second.retry_after;
+        setting_.goodbyes.erase(said);
+    }
 }
 
 void UplinkPort::writable(SocketId socket) {

@@ -52,10 +52,12 @@ private:
     struct Stream {
         uplink::StreamId id = 0;
         std::unique_ptr<http::ProxyTunnel> tunnel;  ///< until it stands
+        std::uint64_t received_bytes = 0;
     };
     void open(const uplink::Action& action);
     void act(const uplink::Action& action);
     void established(Stream& stream);
+    void hear_goodbye(simulated::SocketId socket, Stream& stream, std::size_t bytes);
     void tunnel_timeout(simulated::SocketId socket);
     [[nodiscard]] simulated::SocketId socket_of(uplink::StreamId stream) const;
     void forget(uplink::StreamId stream);
@@ -66,6 +68,7 @@ private:
     http::Proxy proxy_;
     std::map<simulated::SocketId, Stream> streams_;
     std::map<uplink::StreamId, simulated::SocketId> sockets_;
+    Instant not_before_{};  ///< the hub has asked for so long
     std::uint64_t opened_ = 0;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

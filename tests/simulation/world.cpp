@@ -13,6 +13,8 @@ namespace {
 
 /// Once faults have ceased, everything has arrived within this time.
 constexpr Duration kPatience = 40min;
+/// A better way that works again is taken after this time, at the latest.
+constexpr Duration kComeBack = 26h;
 /// A node in quiet opens so many streams at first, on all its ways, and so many more each minute:
 /// probes, and SockJS, which on some boxes takes one for each message.
 constexpr std::uint64_t kStreamsToSettle = 60;
@@ -102,6 +104,9 @@ void World::run_until(Instant when) {
     while (setting_.broken.empty() && setting_.clock.next() <= when) {
         setting_.clock.step();
     }
+    if (setting_.broken.empty()) {
+        setting_.clock.run_until(when);
+    }
 }
 
 std::string World::run() {
@@ -119,6 +124,7 @@ std::string World::run() {
     }
     cease();
     settle();
+    come_back();
     if (setting_.broken.empty()) {
         compare();
     }
@@ -150,6 +156,35 @@ void World::settle() {
     if (opened > nodes_.size() * (kStreamsToSettle + minutes * kStreamsAMinute)) {
         setting_.violated("limits", std::to_string(opened) + " streams were opened in " +
                                         format_duration(settle_time_) + " without faults");
+    }
+}
+
+bool World::on_best_way(Node& node) {
+    if (node.uplink() == nullptr || !node.uplink()->live()) {
+        return node.upstream() == nullptr;
+    }
+    const uplink::Path path = node.uplink()->client().path();
+    const simulated::Relay* const box = relay(node.direct_path().to);
+    const bool closed =
+        box != nullptr && (box->options.manner == simulated::Manner::strip_upgrade ||
+                           box->options.manner == simulated::Manner::mute_upgraded);
+    return path.proxied == node.plan().proxy &&
+           (path.transport == uplink::Transport::websocket || (closed && !path.proxied));
+}
+
+/// Who went a lesser way finds the better one again.
+void World::come_back() {
+    const Instant began = setting_.clock.now();
+    for (const auto& node : nodes_) {
+        while (setting_.broken.empty() && !on_best_way(*node)) {
+            if (setting_.clock.now() - began > kComeBack) {
+                setting_.violated(
+                    "the best way is found again",
+                    node->id() + " still goes by " + uplink::name(node->uplink()->client().path()));
+            } else {
+                run_until(setting_.clock.now() + 10s);
+            }
+        }
     }
 }
 

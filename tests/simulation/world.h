@@ -51,6 +51,8 @@ private:
     [[nodiscard]] simulated::Relay* relay(const std::string& host);
     void run_until(Instant when);
     void settle();
+    void come_back();
+    [[nodiscard]] bool on_best_way(Node& node);
     void watch_calm();
     void check_calm();
     [[nodiscard]] bool settled() const;
