@@ -50,7 +50,7 @@ struct FarStream {
     Far far = Far::hub;
     std::string path;  ///< "direct+xhr"; "" before the first request
     Instant opened_at{};
-    std::unique_ptr<http::RequestReader> reader = std::make_unique<http::RequestReader>();
+    http::RequestReader reader{http::Limits{.body_size_bytes = 4u << 20}};
     std::string authorization;
     std::string user_agent;
     std::optional<websocket::Connection> socket;

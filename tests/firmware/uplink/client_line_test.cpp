@@ -468,6 +468,33 @@ TEST(ClientLines, more_than_one_turn_gives_out_goes_out_in_order_by_sockjs) {
     }
 }
 
+TEST(ClientLines, a_record_that_is_larger_than_a_request_arrives) {
+    for (const char* closed : {"", "direct", "direct+xhr_streaming"}) {
+        ClientDesk each;
+        if (*closed != '\0') {
+            each.far["direct"] = each.far[closed] = Far::page;
+        }
+        each.start();
+        CHECK(each.run_until_live());
+        for (int n = 0; n < 4; ++n) {
+            std::string blob(400'000, ' ');
+            for (char& c : blob) {
+                c = static_cast<char>('a' + each.random.below(26));
+            }
+            const auto channel = each.desk.journal->channel({"blob", ""});
+            std::vector<telemetry::Reading> readings{{*channel, 1, blob}};
+            (void)each.desk.journal->append(
+                {.readings = readings, .promise = journal::Promise::now}, each.desk.now);
+            each.desk.sample(2);
+            each.run(30ms);
+        }
+        CHECK(each.run_until_delivered());
+        STRCMP_EQUAL("", each.broken.c_str());
+        STRCMP_EQUAL("", each.compare().c_str());
+        LONGS_EQUAL(0, each.client->engine().reconnects());
+    }
+}
+
 // ---- Byte by byte
 
 TEST(ClientLines, bytes_that_come_one_by_one_are_the_same) {
