@@ -90,6 +90,10 @@ void Client::opened(StreamId stream, std::string peer, const std::string& author
     const auto [place, lane] = find(stream);
     if (place != kPlaces) {
         lines_[place]->peer = std::move(peer);
+        if (place == kMain && lane == Lane::receive &&
+            engine_.state() == Uplink::State::connecting) {
+            lines_[place]->passage->greet(engine_.hello_ahead());
+        }
         lines_[place]->passage->opened(lane, authorization, now.monotonic);
         drain(place, now);
     }

@@ -68,6 +68,9 @@ public:
     };
     [[nodiscard]] virtual std::optional<Order> next_order(Instant now) = 0;
 
+    /// The first message: sent along with the handshake where that can be, else as soon as the
+    /// passage is up. Before `opened` of the receiving lane, or not at all.
+    virtual void greet(Bytes hello) = 0;
     /// `authorization`: the header's value, "" for none; that of the first stream counts.
     virtual void opened(Lane lane, const std::string& authorization, Instant now) = 0;
     /// `bytes` may be changed; they must stay until `next_event` gave nullopt.

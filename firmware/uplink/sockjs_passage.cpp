@@ -78,6 +78,13 @@ void SockJsPassage::serve(const sockjs::Client::Request& request) {
     }
 }
 
+void SockJsPassage::greet(Bytes hello) {
+    hello_ = std::move(hello);
+    if (client_) {
+        send(std::exchange(hello_, {}), {}, websocket::Compression::off);
+    }
+}
+
 void SockJsPassage::opened(Lane which, const std::string& authorization, Instant now) {
     if (over_) {
         return;
@@ -102,6 +109,9 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
         options.headers.emplace_back("Authorization", authorization);
     }
     client_.emplace(std::move(options), sockjs::ClientLimits{}, entropy_, now);
+    if (!hello_.empty()) {
+        send(std::exchange(hello_, {}), {}, websocket::Compression::off);
+    }
 }
 
 void SockJsPassage::received(Lane which, std::span<std::byte> bytes, Instant now) {

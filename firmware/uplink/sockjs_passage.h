@@ -14,6 +14,7 @@ public:
     SockJsPassage(PassageOptions options, Entropy& entropy, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
+    void greet(Bytes hello) override;
     void opened(Lane which, const std::string& authorization, Instant now) override;
     void received(Lane which, std::span<std::byte> bytes, Instant now) override;
     void ended(Lane which, const Error& error, Instant now) override;
@@ -47,6 +48,7 @@ private:
     Instant began_at_;
     std::optional<sockjs::Client> client_;  ///< once the first stream is there
     std::array<LaneState, kLanes> lanes_;
+    Bytes hello_;
     Bytes payload_;
     std::optional<Error> no_route_;
     std::deque<Order> orders_;

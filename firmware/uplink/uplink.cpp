@@ -52,7 +52,15 @@ void Uplink::connected(Instant now) {
         heartbeat.opened(now);
         heartbeat.sent(now);
     });
-    greeting_ = hello();
+    if (!std::exchange(hello_ahead_, false)) {
+        greeting_ = hello();
+    }
+}
+
+Bytes Uplink::hello_ahead() {
+    forget_line();
+    hello_ahead_ = true;
+    return hello();
 }
 
 void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd> end) {
@@ -87,6 +95,7 @@ void Uplink::another_way(const Error& error, Instant now) {
 void Uplink::forget_line() {
     give_up_.reset();
     greeting_.reset();
+    hello_ahead_ = false;
     answers_.clear();
     on_line_.clear();
     declared_channels_.clear();

@@ -66,6 +66,9 @@ public:
     /// True once, when it is time to connect: the state becomes `connecting`.
     [[nodiscard]] bool connect_due(Instant now);
     void connected(Instant now);
+    /// Before `connected`: Hello, which the owner sends along with the handshake, or sees to it
+    /// that it is the first message. `next_message` does not give it then.
+    [[nodiscard]] Bytes hello_ahead();
     /// No line came about, or it ended. Schedules the next try. `end`: how it ended, if known; it
     /// teaches an adaptive heartbeat.
     void disconnected(const Error& error, Instant now, std::optional<LineEnd> end = std::nullopt);
@@ -191,6 +194,7 @@ private:
     // The present line
     std::map<std::uint32_t, OnLine> on_line_;
     std::map<std::pair<std::string, std::uint64_t>, std::size_t> declared_channels_;
+    bool hello_ahead_ = false;       ///< it was given out before the line was up
     std::optional<Bytes> greeting_;  ///< Hello, until it has been handed out
     std::vector<Bytes> answers_;
     std::uint64_t window_bytes_ = 0;

@@ -6,11 +6,14 @@
 
 #include "firmware/base/text.h"
 #include "firmware/http/syntax.h"
+#include "firmware/journal/wire.h"
 
 namespace holdfast::uplink {
 namespace {
 
 constexpr const char* kProtocol = "holdfast.v1";
+/// Proxies and servers take heads of 8 KiB.
+constexpr std::size_t kLongestHelloHeader = 4096;
 
 /// What came in place of 101, for the person who looks for the cause.
 Error refusal(const http::Response& response, Error error) {
@@ -91,6 +94,10 @@ void WebSocketPassage::opened(Lane, const std::string& authorization, Instant no
     if (!authorization.empty()) {
         offer.headers.emplace_back("Authorization", authorization);
     }
+    const std::string hello = to_base64(hello_);
+    if (!hello.empty() && hello.size() <= kLongestHelloHeader) {
+        offer.headers.emplace_back(journal::kHelloHeader, hello);
+    }
     handshake_.emplace(std::move(offer), entropy_);
     append(out_, as_bytes(handshake_->request()));
 }
@@ -168,6 +175,10 @@ void WebSocketPassage::upgraded(const http::Response& response, Instant now) {
     events_.push_back({Event::Kind::up});
     sign_due_ = now + patience_;
     ping(options_.silence);
+    if (!hello_.empty() && response.header(journal::kHelloHeader) != journal::kHelloTaken) {
+        socket_->send_binary(hello_, out_);
+    }
+    hello_ = {};
 }
 
 // ---- Frames

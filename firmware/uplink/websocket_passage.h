@@ -15,6 +15,7 @@ public:
                      Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
+    void greet(Bytes hello) override { hello_ = std::move(hello); }
     void opened(Lane lane, const std::string& authorization, Instant now) override;
     void received(Lane lane, std::span<std::byte> bytes, Instant now) override;
     void ended(Lane lane, const Error& error, Instant now) override;
@@ -44,6 +45,7 @@ private:
     Instant began_at_;
     Duration patience_;
     bool connected_ = false;
+    Bytes hello_;
     http::ResponseReader head_;
     std::optional<websocket::ClientHandshake> handshake_;
     std::optional<websocket::Connection> socket_;
