@@ -52,6 +52,8 @@ public:
     /// The main line will take another path: all that was known is replaced by `known`. Before the
     /// first line it need not be called if nothing is known.
     void on_path(const std::optional<PathKnowledge>& known, Now now);
+    /// What a beat and its answer cost on this path, in place of `AdaptiveOptions::beat_bytes`.
+    void beats_cost(std::uint32_t bytes) { options_.beat_bytes = bytes; }
     /// The hub asks for a beat at least this often; 0: as we like. Clamped to min … max, and
     /// returned so.
     Duration advised(Duration interval);

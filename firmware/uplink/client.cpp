@@ -15,6 +15,8 @@ namespace {
 /// As long as the journal keeps.
 constexpr std::size_t kLongestNote = 200;
 constexpr std::size_t kMostLogged = 16;
+/// A request, its answer and a frame of the stream, with their heads: about.
+constexpr std::uint32_t kSockJsBeatBytes = 800;
 
 ClientOptions with_ladder(ClientOptions options) {
     options.ladder.proxy = !options.proxy.empty();
@@ -77,6 +79,9 @@ void Client::use_heartbeat_of(Path path, Now now) {
     written_ = known == notes_.end() ? std::nullopt : knowledge_from_text(known->second);
     heartbeat_of_ = std::move(note);
     heartbeat->on_path(written_, now);
+    heartbeat->beats_cost(path.transport == Transport::websocket
+                              ? options_.uplink.adaptive->beat_bytes
+                              : kSockJsBeatBytes);
 }
 
 void Client::note_heartbeat(Now now) {

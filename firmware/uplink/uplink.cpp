@@ -80,6 +80,7 @@ void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd
 }
 
 void Uplink::renewed(Instant now) {
+    backoff_.reset();  // whoever could renew a line had a good one
     forget_line();
     connected(now);
 }

@@ -19,6 +19,14 @@ constexpr std::size_t kLongestHelloHeader = 4096;
 Error refusal(const http::Response& response, Error error) {
     constexpr std::size_t kLongestAddress = 200;
     const int status = response.status;
+    while (error.message.ends_with(' ')) {
+        error.message.pop_back();
+    }
+    const bool has_words =
+        response.header("Content-Type").starts_with("text/plain") && !response.body.empty();
+    if (status >= 400 && has_words) {
+        return std::move(error).context("the answer to the WebSocket handshake");
+    }
     if (status >= 300 && status < 400) {
         std::string where(response.header("Location").substr(0, kLongestAddress));
         std::ranges::replace_if(where, http::is_control, ' ');
