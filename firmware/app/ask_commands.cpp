@@ -7,6 +7,7 @@
 #include "firmware/app/commands.h"
 #include "firmware/app/read_config.h"
 #include "firmware/app/status_socket.h"
+#include "firmware/app/status_words.h"
 #include "firmware/app/token_file.h"
 #include "firmware/base/text.h"
 #include "firmware/telemetry/json.h"
@@ -40,6 +41,12 @@ std::string plain_text(const json::value& value) {
 /// The JSON object as a person reads it: a heading a section, a line a value.
 void print_section(const std::string& name, const json::object& section) {
     std::printf("%s\n", name.c_str());
+    if (name == "uplink") {
+        for (const auto& [fact, words] : uplink_words(section)) {
+            std::printf("  %-22s %s\n", fact.c_str(), words.c_str());
+        }
+        return;
+    }
     for (const auto& [key, value] : section) {
         std::printf("  %-22s %s\n", std::string(key).c_str(), plain_text(value).c_str());
     }

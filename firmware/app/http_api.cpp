@@ -116,6 +116,13 @@ void answer_device(Node& node, const std::string& device, Respond respond) {
         });
 }
 
+void answer_node(Node& node, Respond respond) {
+    node.storage().run(stored_facts,
+                       [&node, respond = std::move(respond)](const StoredFacts& facts) {
+                           respond(json(status_json(node, facts)));
+                       });
+}
+
 /// Below /api/devices. False: nothing of that name.
 bool answer_devices(Node& node, const http::Target& target, Respond& respond) {
     const std::vector<std::string>& path = target.segments;
@@ -159,6 +166,8 @@ void answer(Node& node, const http::Request& request, const http::Target& target
         respond(why ? plain(503, *why) : plain(200, "ready"));
     } else if (target.path == "/metrics") {
         respond(with_body(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(node)));
+    } else if (target.path == "/api/node") {
+        answer_node(node, std::move(respond));
     } else if (target.segments.size() >= 2 && target.segments[0] == "api" &&
                target.segments[1] == "devices" && answer_devices(node, target, respond)) {
         return;

@@ -150,6 +150,9 @@ void uplink_metrics(Metrics& metrics, const Node& node, const journal::Journal& 
 void add_learned(JsonObject& json, const uplink::AdaptiveHeartbeat& heartbeat, Instant now) {
     const uplink::AdaptiveHeartbeat::Report report = heartbeat.report(now);
     json.real("heartbeat_interval_s", seconds(report.interval));
+    if (report.safe > Duration{}) {
+        json.real("safe_s", seconds(report.safe));
+    }
     if (report.learned) {
         if (report.cut > Duration{}) {
             json.real("learned_cut_s", seconds(report.cut));
@@ -160,6 +163,9 @@ void add_learned(JsonObject& json, const uplink::AdaptiveHeartbeat& heartbeat, I
         json.real("lifetime_s", seconds(report.lifetime));
     }
     json.number("probes", report.probes).number("heartbeat_bytes_a_day", report.bytes_a_day);
+    if (report.blocked) {
+        json.raw("probes_blocked", "true");
+    }
     if (report.last_end) {
         json.text("last_end", name(*report.last_end));
     }
@@ -243,6 +249,13 @@ std::string metrics_text(Node& node) {
         uplink_metrics(metrics, node, journal);
     }
     return metrics.end();
+}
+
+StoredFacts stored_facts(journal::Store& store) {
+    StoredFacts facts;
+    facts.readings = store.count_readings().value_or(0);
+    facts.oldest_time_us = store.oldest_time_us().value_or(std::nullopt);
+    return facts;
 }
 
 std::string status_json(Node& node, const StoredFacts& stored) {

@@ -4,6 +4,10 @@
 #include <optional>
 #include <string>
 
+namespace holdfast::journal {
+class Store;
+}
+
 namespace holdfast::app {
 
 class Node;
@@ -16,7 +20,9 @@ struct StoredFacts {
     std::uint64_t readings = 0;
     std::optional<std::int64_t> oldest_time_us;
 };
-/// `holdfast status --json`: one object, as README.md, "Status", describes it.
+[[nodiscard]] StoredFacts stored_facts(journal::Store& store);
+
+/// `holdfast status --json` and `GET /api/node`: one object, as README.md, "HTTP", describes it.
 [[nodiscard]] std::string status_json(Node& node, const StoredFacts& stored);
 
 }  // namespace holdfast::app

@@ -94,20 +94,13 @@ void StatusSocket::accept() {
 }
 
 void StatusSocket::answer(const std::shared_ptr<Protocol::socket>& peer) {
-    node_.storage().run(
-        [](journal::Store& store) {
-            StoredFacts facts;
-            facts.readings = store.count_readings().value_or(0);
-            facts.oldest_time_us = store.oldest_time_us().value_or(std::nullopt);
-            return facts;
-        },
-        [this, alive = alive_, peer](const StoredFacts& facts) {
-            if (*alive) {
-                const auto text = std::make_shared<std::string>(status_json(node_, facts) + "\n");
-                asio::async_write(*peer, asio::buffer(*text),
-                                  [peer, text](const boost::system::error_code&, std::size_t) {});
-            }
-        });
+    node_.storage().run(stored_facts, [this, alive = alive_, peer](const StoredFacts& facts) {
+        if (*alive) {
+            const auto text = std::make_shared<std::string>(status_json(node_, facts) + "\n");
+            asio::async_write(*peer, asio::buffer(*text),
+                              [peer, text](const boost::system::error_code&, std::size_t) {});
+        }
+    });
 }
 
 Result<std::string> ask_status(const std::filesystem::path& data_dir) {

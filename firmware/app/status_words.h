@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+namespace holdfast::app {
+
+/// What `holdfast status` tells a person of the uplink: name and words of each fact, in the order
+/// in which they are shown. `uplink` is the object of that name in `status --json`; what it lacks,
+/// or what is of another type than there, is left out. firmware/dashboard/src/uplink.ts says the
+/// same on the page.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> uplink_words(
+    const boost::json::object& uplink);
+
+}  // namespace holdfast::app
