@@ -14,6 +14,27 @@ export interface Device {
   gaps: number;
 }
 
+/** The line to the hub above; every key but the state may be absent. See "HTTP" in README.md. */
+export interface Uplink {
+  state: "waiting" | "connecting" | "greeting" | "live";
+  url?: string;
+  path?: string;
+  since?: string;
+  rtt_ms?: number;
+  heartbeat_interval_s?: number;
+  heartbeat_bytes_a_day?: number;
+  safe_s?: number;
+  learned_cut_s?: number;
+  cut_kind?: string;
+  counts?: string;
+  lifetime_s?: number;
+  probes?: number;
+  probes_blocked?: boolean;
+  reconnects?: number;
+  last_end?: string;
+  last_error?: string;
+}
+
 export interface Channel {
   name: string;
   unit: string;

@@ -1,7 +1,7 @@
 /** The opened device: what is known of it, and a card for each of its channels, kept current by the live feed. */
 import { type Channel, type Device, type Reading, devicePath, get, readSince, Refused } from "./api";
 import { ChannelCard, kWindowMs } from "./channel_card";
-import { byId, element, setText, setTitle } from "./dom";
+import { byId, type Fact, setText, showFactList } from "./dom";
 import { formatAge, formatCount, formatLocal, formatUtc, type Value } from "./format";
 import { Live, type LiveReading } from "./live";
 import { healthOf } from "./order";
@@ -218,7 +218,7 @@ export function showFacts(device: Device | undefined, now: number): void {
   if (!device) return;
   setText(state, healthOf(device));
   state.dataset.health = healthOf(device);
-  const facts: [string, string, string?][] = [];
+  const facts: Fact[] = [];
   if (device.state === "online" && device.connected_since) {
     const since = Date.parse(device.connected_since);
     facts.push(["Connected since", formatLocal(since, now), formatUtc(since)]);
@@ -232,18 +232,5 @@ export function showFacts(device: Device | undefined, now: number): void {
   if (device.address) facts.push(["Address", device.address]);
   if (device.via) facts.push(["Via", device.via]);
 
-  const list = byId("device-facts");
-  while (list.children.length > facts.length) list.lastElementChild!.remove();
-  facts.forEach(([name, text, title], at) => {
-    let fact = list.children[at];
-    if (!fact) {
-      fact = element("div");
-      fact.append(element("dt"), element("dd"));
-      list.append(fact);
-    }
-    const [term, description] = fact.children as unknown as [HTMLElement, HTMLElement];
-    setText(term, name);
-    setText(description, text);
-    setTitle(description, title ?? "");
-  });
+  showFactList(byId("device-facts"), facts);
 }

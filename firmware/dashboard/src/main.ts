@@ -1,14 +1,18 @@
 /** The page: asks the hub for its fleet, opens the device that the address names, and keeps both current. */
-import { type Device, get } from "./api";
+import { type Device, get, type Uplink } from "./api";
 import { DevicePanel, showFacts } from "./device";
 import { byId, setText } from "./dom";
 import { FleetTable } from "./fleet";
 import { formatCount } from "./format";
 import { healthOf, ordered } from "./order";
+import { showUplink } from "./uplink";
 
 let devices: Device[] | undefined;
 let panel: DevicePanel | undefined;
 let hubAnswers = true;
+let uplink: Uplink | undefined;
+/** A node that has no uplink gets none while it runs: it is not asked again until it was out of reach. */
+let askForUplink = true;
 
 const table = new FleetTable(() => show());
 
@@ -18,12 +22,26 @@ function pollInterval(): number {
   return Math.min(10_000, Math.max(1_000, 5 * (devices?.length ?? 0)));
 }
 
+/** Apart from the fleet: this answer waits for the node's disk. */
+async function pollUplink(): Promise<void> {
+  if (!askForUplink) return;
+  askForUplink = false;
+  try {
+    uplink = (await get<{ uplink?: Uplink }>("api/node")).uplink;
+    askForUplink = uplink !== undefined;
+  } catch {
+    askForUplink = true;
+  }
+}
+
 async function poll(): Promise<void> {
   try {
+    if (!document.hidden) void pollUplink();
     if (!document.hidden || !devices) devices = (await get<{ devices: Device[] }>("api/devices")).devices;
     hubAnswers = true;
   } catch {
     hubAnswers = false;
+    askForUplink = true;
   }
   route();
   setTimeout(poll, pollInterval());
@@ -54,6 +72,7 @@ function route(): void {
 function show(): void {
   const now = Date.now();
   showHubState();
+  showUplink(uplink, now);
   if (!devices) return;
   const list = devices;
   table.show(list, now, panel?.id);

@@ -1,18 +1,11 @@
 // Opens the page of a running hub in Chromium and sees a pushed reading arrive on its chart. See README.md.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { complaintsOf, inChromium, kPatience, notWider, until } from "./browser.mjs";
 
 const kChannel = "page-test";
-const kPatience = 20_000;
 const kPastReadings = 54;
-const kFlags = [
-  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
 
 const { values: options } = parseArgs({
   options: {
@@ -26,16 +19,6 @@ const { values: options } = parseArgs({
 if (!options.hub || !options.push || !options.out) {
   console.error("usage: node page_test.mjs --hub URL --push WS_URL --out DIRECTORY [--device ID] [--chromium FILE]");
   process.exit(2);
-}
-
-async function until(what, check) {
-  const deadline = Date.now() + kPatience;
-  for (;;) {
-    const result = await check();
-    if (result) return result;
-    assert.ok(Date.now() < deadline, `within ${kPatience / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** A page of the push address's own origin: a node refuses WebSockets that a page from elsewhere opens. */
@@ -95,17 +78,8 @@ async function findDevice(context) {
 }
 
 async function run(context) {
-  const complaints = [];
   const page = context.pages()[0] ?? (await context.newPage());
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
-  page.on("request", (request) => {
-    const host = new URL(request.url()).host;
-    if (host !== new URL(options.hub).host) complaints.push(`asks elsewhere: ${request.url()}`);
-  });
+  const complaints = complaintsOf(page, options.hub);
 
   const pusher = await openPusher(context);
   await push(pusher, past());
@@ -141,8 +115,7 @@ async function run(context) {
   for (const [name, [width, height]] of Object.entries(sizes)) {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: name === "dark" ? "dark" : "light" });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
+    await notWider(page, name);
     await page.waitForTimeout(1_300); // the charts follow the new size and colours within a second
     await page.screenshot({ path: join(options.out, `page-${name}.png`) });
   }
@@ -150,22 +123,4 @@ async function run(context) {
   console.log(`page_test: ${device} shows ${kChannel} 42.5 live; screenshots are in ${options.out}`);
 }
 
-mkdirSync(options.out, { recursive: true });
-const profile = mkdtempSync(join(tmpdir(), "holdfast-page-"));
-let context;
-try {
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: options.chromium,
-    args: kFlags,
-    viewport: { width: 1360, height: 900 },
-    ignoreHTTPSErrors: true,
-  });
-  await run(context);
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-  await context?.pages()[0]?.screenshot({ path: join(options.out, "page-failed.png") }).catch(() => {});
-} finally {
-  await context?.close();
-  rmSync(profile, { recursive: true, force: true });
-}
+await inChromium(options, "page", run);
