@@ -112,7 +112,8 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
         state.connected = false;
         return;
     }
-    heard_at_ = now;
+    // That requests are answered does not tell whether frames come.
+    heard_at_ = which == Lane::receive ? now : heard_at_;
     std::string body;
     const Result<bool> whole = state.response->feed(bytes, body);
     if (state.response->head_done() && !status_is_good(which, state.response->status())) {

@@ -23,7 +23,7 @@ struct ClientOptions {
     bool streaming = true;  ///< xhr_streaming; else xhr, one response after the other
     std::vector<std::pair<std::string, std::string>> headers = {};  ///< Authorization, User-Agent
     Duration open_timeout = std::chrono::seconds(10);               ///< for the first frame
-    /// Without a byte from the server, whose heartbeat is 25 s.
+    /// Without a byte on the receiving lane, where the server's heartbeat comes every 25 s.
     Duration silence_timeout = std::chrono::seconds(60);
     Duration answer_timeout = std::chrono::seconds(30);  ///< for what was sent
 };
@@ -87,7 +87,7 @@ public:
     [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
     /// Sent and not answered, or not sent yet.
     [[nodiscard]] std::size_t unsent_bytes() const { return queued_bytes_ + in_flight_bytes_; }
-    /// When a byte came last.
+    /// When a byte came last on the receiving lane.
     [[nodiscard]] Instant heard_at() const { return heard_at_; }
 
     [[nodiscard]] Instant deadline() const;

@@ -104,7 +104,8 @@ void Client::received(StreamId stream, std::span<std::byte> bytes, Now now) {
     if (place == kPlaces) {
         return;
     }
-    if (place == kMain && lines_[place]->up) {
+    // That requests are answered does not tell whether messages come.
+    if (place == kMain && lines_[place]->up && lane == Lane::receive) {
         engine_.heard(now.monotonic);
     }
     lines_[place]->passage->received(lane, bytes, now.monotonic);
