@@ -55,8 +55,8 @@ Instant Network::arrival(Stream& stream, Side from, std::size_t bytes) {
     Instant sent = now;
     if (path.bytes_per_second > 0) {
         Instant& busy = path.busy[from];
-        busy = std::max(busy, now) +
-               Duration(static_cast<std::int64_t>(bytes * 1'000'000 / path.bytes_per_second));
+        busy = std::max(busy, now) + Duration(static_cast<std::int64_t>(
+                                         std::uint64_t{bytes} * 1'000'000 / path.bytes_per_second));
         sent = busy;
     }
     Duration way = leg(path);
@@ -80,30 +80,30 @@ SocketId Network::connect(const std::string& from, Path& path, Handler& handler,
     Stream& stream = streams_[id];
     stream.path = &path;
     stream.cut = path.cut;
-    stream.ends[kClient].handler = &handler;
-    stream.ends[kClient].host = from;
-    stream.ends[kServer].host = path.to;
+    stream.ends[client_side].handler = &handler;
+    stream.ends[client_side].host = from;
+    stream.ends[server_side].host = path.to;
     ++counters_.streams;
     if (!path.resolves) {
         const bool silent = path.outage_until > clock_.now();
         clock_.after(silent ? std::min<Duration>(timeout, 5s) : leg(path), [this, id] {
-            end(id, kClient, {ErrorCode::not_found, text_of(ErrorCode::not_found)});
+            end(id, client_side, {ErrorCode::not_found, text_of(ErrorCode::not_found)});
         });
     } else {
         const Instant deadline = clock_.now() + timeout;
         clock_.after(leg(path) + leg(path), [this, id, deadline] { establish(id, deadline); });
     }
-    return id * 2 + kClient;
+    return id * 2 + client_side;
 }
 
 void Network::establish(std::uint64_t id, Instant deadline) {
     Stream* stream = find(id);
-    if (stream == nullptr || stream->ends[kClient].handler == nullptr) {
+    if (stream == nullptr || stream->ends[client_side].handler == nullptr) {
         return;
     }
     const Instant now = clock_.now();
     if (now >= deadline) {
-        end(id, kClient, {ErrorCode::timeout, text_of(ErrorCode::timeout)});
+        end(id, client_side, {ErrorCode::timeout, text_of(ErrorCode::timeout)});
         return;
     }
     Host& host = hosts_[stream->path->to];
@@ -113,16 +113,16 @@ void Network::establish(std::uint64_t id, Instant deadline) {
         return;
     }
     Handler* server =
-        host.accept ? host.accept(id * 2 + kServer, stream->ends[kClient].host) : nullptr;
+        host.accept ? host.accept(id * 2 + server_side, stream->ends[client_side].host) : nullptr;
     stream = find(id);
-    if (stream == nullptr || stream->ends[kClient].handler == nullptr) {
+    if (stream == nullptr || stream->ends[client_side].handler == nullptr) {
         return;
     }
     if (server == nullptr) {
-        end(id, kClient, {ErrorCode::refused, text_of(ErrorCode::refused)});
+        end(id, client_side, {ErrorCode::refused, text_of(ErrorCode::refused)});
         return;
     }
-    stream->ends[kServer].handler = server;
+    stream->ends[server_side].handler = server;
     stream->connecting = false;
     stream->counted = now;
     stream->idle_limit = stream->cut.idle + random_.between(0us, stream->cut.idle_jitter);
@@ -131,8 +131,8 @@ void Network::establish(std::uint64_t id, Instant deadline) {
         clock_.after(stream->cut.lifetime,
                      [this, id, kind = stream->cut.lifetime_kind] { cut(id, kind, "lifetime"); });
     }
-    say(id, "from " + stream->ends[kClient].host + " to " + stream->ends[kServer].host);
-    stream->ends[kClient].handler->connected(id * 2 + kClient);
+    say(id, "from " + stream->ends[client_side].host + " to " + stream->ends[server_side].host);
+    stream->ends[client_side].handler->connected(id * 2 + client_side);
 }
 
 // ---- Bytes
@@ -342,7 +342,7 @@ void Network::forget_if_over(std::uint64_t id) {
 void Network::kill(const std::string& host) {
     std::vector<SocketId> open;
     for (const auto& [id, stream] : streams_) {
-        for (const Side side : {kClient, kServer}) {
+        for (const Side side : {client_side, server_side}) {
             if (stream.ends[side].host == host && stream.ends[side].handler != nullptr) {
                 open.push_back(id * 2 + side);
             }

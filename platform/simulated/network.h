@@ -127,7 +127,7 @@ public:
     std::function<void(const std::string&)> trace;
 
 private:
-    enum Side : std::size_t { kClient = 0, kServer = 1 };
+    enum Side : std::size_t { client_side = 0, server_side = 1 };
     struct End {
         Handler* handler = nullptr;  ///< null: the socket is gone
         std::string host;
@@ -159,7 +159,9 @@ private:
 
     [[nodiscard]] static std::uint64_t stream_of(SocketId socket) { return socket / 2; }
     [[nodiscard]] static Side side_of(SocketId socket) { return static_cast<Side>(socket % 2); }
-    [[nodiscard]] static Side other(Side side) { return side == kClient ? kServer : kClient; }
+    [[nodiscard]] static Side other(Side side) {
+        return side == client_side ? server_side : client_side;
+    }
     [[nodiscard]] Stream* find(std::uint64_t id);
     [[nodiscard]] Duration leg(const Path& path);
     [[nodiscard]] Instant arrival(Stream& stream, Side from, std::size_t bytes);

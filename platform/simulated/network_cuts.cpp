@@ -22,7 +22,7 @@ const char* name(CutKind kind) {
 
 void Network::count(Stream& stream, Side from) {
     const bool counts = stream.cut.counts == Counts::both ||
-                        (stream.cut.counts == Counts::from_server) == (from == kServer);
+                        (stream.cut.counts == Counts::from_server) == (from == server_side);
     if (counts) {
         stream.counted = clock_.now();
         stream.idle_limit = stream.cut.idle + random_.between(0us, stream.cut.idle_jitter);
@@ -55,7 +55,7 @@ void Network::cut(std::uint64_t id, CutKind kind, const char* why) {
             return;
         case CutKind::fin:
         case CutKind::reset:
-            for (const Side side : {kClient, kServer}) {
+            for (const Side side : {client_side, server_side}) {
                 send_end(id, side, kind == CutKind::fin ? ErrorCode::closed : ErrorCode::io);
             }
             stream->forgotten = true;
@@ -64,13 +64,13 @@ void Network::cut(std::uint64_t id, CutKind kind, const char* why) {
             stream->forgotten = true;
             return;
         case CutKind::silent:
-            stream->dropped[kClient] = stream->dropped[kServer] = true;
+            stream->dropped[client_side] = stream->dropped[server_side] = true;
             return;
         case CutKind::silent_up:
-            stream->dropped[kClient] = true;
+            stream->dropped[client_side] = true;
             return;
         case CutKind::silent_down:
-            stream->dropped[kServer] = true;
+            stream->dropped[server_side] = true;
             return;
     }
 }

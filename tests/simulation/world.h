@@ -47,7 +47,7 @@ private:
     void crash(Node& node);
     void cease();
 
-    void add_node(const NodePlan& plan);
+    void add_node(const NodePlan& given);
     [[nodiscard]] simulated::Relay* relay(const std::string& host);
     void run_until(Instant when);
     void settle();
