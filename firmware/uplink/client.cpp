@@ -18,6 +18,11 @@ constexpr std::size_t kMostLogged = 16;
 /// A request, its answer and a frame of the stream, with their heads: about.
 constexpr std::uint32_t kSockJsBeatBytes = 800;
 
+/// To a second, for people.
+std::string in_words(Duration duration) {
+    return format_duration(std::chrono::round<std::chrono::seconds>(duration));
+}
+
 ClientOptions with_ladder(ClientOptions options) {
     options.ladder.proxy = !options.proxy.empty();
     options.ladder.patience_max = options.connect_timeout;
@@ -91,12 +96,13 @@ void Client::note_heartbeat(Now now) {
     }
     const std::optional<PathKnowledge> known = heartbeat->knowledge(now);
     if (known && (!written_ || worth_writing(*written_, *known))) {
-        log(Action::Level::info,
+        const bool told = written_ && written_->kind == known->kind && written_->cut == known->cut;
+        log(told ? Action::Level::debug : Action::Level::info,
             "this path lets a line be idle for " +
                 (known->kind == CutKind::none
                      ? "as long as was tried"
-                     : format_duration(known->cut) + " (" + name(known->kind) + ")") +
-                "; a beat every " + format_duration(heartbeat->interval()));
+                     : in_words(known->cut) + " (" + name(known->kind) + ")") +
+                "; a beat every " + in_words(heartbeat->interval()));
         written_ = known;
         keep(heartbeat_of_, to_text(*known));
     }
