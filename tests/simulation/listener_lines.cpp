@@ -88,9 +88,14 @@ bool Listener::message(const CarrierPtr& carrier, ByteView payload) {
     const Result<void> result =
         carrier->line->received(payload, {owner_.now().monotonic, owner_.wall()});
     if (!result) {
-        setting_.violated("protocol", owner_.id() + " refuses " +
-                                          carrier->line->admission().device + ": " +
-                                          result.error().message);
+        // A poll that reaches a restarted hub opens its session anew, and what the device sends
+        // before it knows that comes without Hello.
+        const bool reopened = carrier->socket == 0 && !carrier->greeted;
+        if (!reopened) {
+            setting_.violated("protocol", owner_.id() + " refuses " +
+                                              carrier->line->admission().device + ": " +
+                                              result.error().message);
+        }
         close(carrier, websocket::CloseCode::protocol_error, result.error().message);
         return false;
     }

@@ -58,9 +58,9 @@ void draw_journal(Random& random, NodePlan& node, bool limits) {
 }
 
 void draw_ways(Random& random, NodePlan& node, Plan::Kind kind) {
-    constexpr Manner kBoxes[] = {Manner::pass,          Manner::strip_upgrade, Manner::answer,
-                                 Manner::mute_upgraded, Manner::buffer,        Manner::truncate,
-                                 Manner::garbage};
+    constexpr Manner kBoxes[] = {Manner::pass,     Manner::strip_upgrade, Manner::strip_upgrade,
+                                 Manner::answer,   Manner::mute_upgraded, Manner::buffer,
+                                 Manner::truncate, Manner::garbage};
     const bool hostile = kind == Plan::Kind::hostile;
     node.path = draw_path(random);
     if (random.chance(hostile ? 60 : 20)) {
@@ -70,7 +70,7 @@ void draw_ways(Random& random, NodePlan& node, Plan::Kind kind) {
         node.path.cut.lifetime_kind = random.chance(50) ? CutKind::fin : CutKind::reset;
         node.path.cut.lifetime = random.between(30s, 1h);
     }
-    if (random.chance(hostile ? 70 : 15)) {
+    if (random.chance(hostile ? 70 : 25)) {
         node.box = kBoxes[random.below(std::size(kBoxes))];
     }
     if (random.chance(hostile ? 35 : 10)) {

@@ -140,6 +140,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 1 << 16));
     const std::optional<Arguments> arguments = parse(argc, argv);
     if (!arguments) {
         std::fputs(kUsage, stderr);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Once faults have ceased, everything has arrived within this time.
-constexpr Duration kPatience = 40min;
+constexpr Duration kPatience = 20min;
 /// A better way that works again is taken after this time, at the latest.
 constexpr Duration kComeBack = 26h;
 /// A node in quiet opens so many streams at first, on all its ways, and so many more each minute:
