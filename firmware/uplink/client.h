@@ -130,7 +130,7 @@ private:
     void take_orders(std::size_t place, Now now);
     void leave_deaf_hub(std::size_t place, Now now);
 
-    // client.cpp: what they mean
+    // client.cpp: what they mean; client_heartbeat.cpp: notes, beats, side lines
     void open_main(Now now);
     void main_happened(const Passage::Event& event, Now now);
     void message_came(ByteView payload, Now now);
