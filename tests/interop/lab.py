@@ -48,6 +48,7 @@ table ip nat {
 }
 table ip filter {
     chain forward { type filter hook forward priority filter; policy drop;
+        WEATHER
         ct state established accept
         FORWARD
     }
@@ -160,15 +161,21 @@ class Lab(Scenario):
         with inside("router"), open(f"/proc/sys/{key}", "w", encoding="ascii") as out:
             out.write(str(value))
 
-    def rules(self, redirect="", forward=NEW_CONNECTIONS):
-        """What the router does with new connections; those that are known to it stay."""
-        text = RULES.replace("REDIRECT", redirect).replace("FORWARD", forward)
+    def rules(self, redirect="", forward=NEW_CONNECTIONS, weather=""):
+        """What the router does with new connections, and (`weather`) with all packets; those that are known to it stay."""
+        text = RULES.replace("REDIRECT", redirect).replace("FORWARD", forward).replace("WEATHER", weather)
         run("ip", "netns", "exec", "router", "nft", "-f", "-", input=text)
 
     def forget_idle_connections(self, seconds):
         """As many routers do: silently, and packets of a connection that is not known are dropped."""
         self.set_router("net/netfilter/nf_conntrack_tcp_timeout_established", seconds)
         self.set_router("net/netfilter/nf_conntrack_tcp_loose", 0)
+
+    def renew_wan(self):
+        """As each night's forced reconnection: the router loses all it knew of connections, and tells nobody."""
+        self.set_router("net/netfilter/nf_conntrack_tcp_loose", 0)
+        run("ip", "-n", "router", "link", "set", "wan", "down")
+        run("ip", "-n", "router", "link", "set", "wan", "up")
 
     def pull_cable(self, seconds, meanwhile=lambda: None):
         """Out of the router's side: in the field the carrier is lost, address and route stay."""

@@ -44,6 +44,13 @@ class Proxies(Lab):
         gateway = self.field_gateway(hub, f"hub.lab:{HUB_PORT}", f'proxy = "http://{SQUID}"\nca_file = "{certificate[0]}"', "wss")
         self.assert_delivers(hub, gateway)
 
+    def test_squid_before_nginx_without_upgrade(self):
+        self.squid_on_router()
+        self.nginx_in_cloud("")
+        hub = self.cloud_hub()
+        gateway = self.field_gateway(hub, f"{CLOUD}:80", f'proxy = "http://{SQUID}"')
+        self.assert_delivers(hub, gateway, "proxy+xhr_streaming")
+
     def test_squid_with_a_wrong_password(self):
         self.squid_on_router("gw", "right")
         hub = self.cloud_hub()
