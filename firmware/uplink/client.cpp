@@ -52,6 +52,8 @@ void Client::main_happened(const Passage::Event& event, Now now) {
                      websocket::CloseCode::normal, event.end, event.trouble, now);
             break;
         case Passage::Event::Kind::passes:
+            worked(now);
+            break;
         case Passage::Event::Kind::pong:
             break;
     }
@@ -74,25 +76,36 @@ void Client::message_came(ByteView payload, Now now) {
 void Client::live(Now now) {
     const Line& line = *lines_[kMain];
     was_live_ = true;
-    logged_.clear();
-    if (ladder_.worked(now.monotonic)) {
-        keep(ladder_note(), name(line.path));
-    }
+    worked(now);
     const std::string way = line.path == Path{} ? "" : " by " + name(line.path);
     log(std::exchange(moved_, false) ? Action::Level::debug : Action::Level::info,
         "live at " + options_.url + " (" + line.peer + ")" + way);
 }
 
+/// A way has proven itself when Welcome has come by it, and frames pass.
+void Client::worked(Now now) {
+    const Line& line = *lines_[kMain];
+    if (!was_live_ || !line.passes) {
+        return;
+    }
+    logged_.clear();
+    first_error_.reset();
+    if (ladder_.worked(now.monotonic)) {
+        keep(ladder_note(), name(line.path));
+    }
+}
+
 /// The main line is not there any more, or is to be ended.
 void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end, Trouble trouble,
                       Now now) {
+    const bool proven = std::exchange(was_live_, false) && lines_[kMain]->passes;
     if (error.code == ErrorCode::timeout) {
         lines_[kMain]->passage->abort();  // nobody hears a farewell
     }
     drop_line(kMain, code, code == websocket::CloseCode::normal ? "" : error.message, now);
     drop_line(kNext, websocket::CloseCode::normal, "", now);
     more_ = moved_ = false;
-    if (std::exchange(was_live_, false)) {
+    if (proven) {
         if (error.code == ErrorCode::closed) {
             log(Action::Level::info, "the line ended: " + error.message);
         } else {
@@ -100,13 +113,19 @@ void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end
         }
         ladder_.line_ended();
         engine_.disconnected(error, now.monotonic, end);
-    } else if (ladder_.failed(trouble)) {
+        return;
+    }
+    // Of all that failed in a round, the best way's failure is what people look for in status.
+    const Error first = first_error_ ? *first_error_ : error;
+    if (ladder_.failed(trouble)) {
+        first_error_ = first;
         log_failure(error, "; next way: " + name(ladder_.path()));
-        engine_.another_way(error, now.monotonic);
+        engine_.another_way(first, now.monotonic);
         open_main(now);
     } else {
+        first_error_.reset();
         log_failure(error, "; readings are kept, and the next tries follow by themselves");
-        engine_.disconnected(error, now.monotonic, end);
+        engine_.disconnected(first, now.monotonic, end);
     }
 }
 

@@ -140,6 +140,7 @@ private:
     void move_to_next(Now now);
     void side_happened(std::size_t side, const Passage::Event& event, Now now);
     void live(Now now);
+    void worked(Now now);
     void send_due(Now now);
     void beat(Line& line, Now now);
     [[nodiscard]] bool is_news(const Line& line) const;
@@ -174,7 +175,8 @@ private:
     bool more_ = false;      ///< there is more to send than one turn gives out
     bool stopped_ = false;
     std::deque<Action> actions_;
-    std::vector<std::string> logged_;  ///< failures that were logged in full
+    std::optional<Error> first_error_;  ///< of the present round of the ladder
+    std::vector<std::string> logged_;   ///< failures that were logged in full
 };
 
 }  // namespace holdfast::uplink

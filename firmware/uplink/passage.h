@@ -83,7 +83,7 @@ public:
     struct Event {
         enum class Kind : std::uint8_t {
             up,       ///< 101, or SockJS's first frame: messages may be sent
-            passes,   ///< bytes come through after that; once
+            passes,   ///< what was sent after that has been answered; once
             message,  ///< `payload`, valid until the next call
             pong,     ///< the answer to `ping`
             ended,    ///< `error`; nothing more will happen

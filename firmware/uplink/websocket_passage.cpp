@@ -239,11 +239,9 @@ std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
                  said ? LineEnd{EndKind::closed, event->code} : LineEnd{EndKind::ours, 0}, false);
             return std::nullopt;
         }
-        if (!std::exchange(passes_, true)) {
+        // Welcome may have come in one piece with 101; only what answers a frame of ours tells.
+        if (told && told->kind == Event::Kind::pong && !std::exchange(passes_, true)) {
             sign_due_ = kNever;
-            if (told && told->kind == Event::Kind::message) {
-                events_.push_back(*told);  // a pong has told all it has to tell
-            }
             return Event{Event::Kind::passes};
         }
         if (told) {

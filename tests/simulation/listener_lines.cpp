@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "firmware/base/text.h"
+#include "firmware/journal/wire.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/websocket/handshake.h"
 #include "tests/simulation/listener.h"
@@ -32,12 +34,17 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
     websocket::ServerPolicy policy;
     policy.protocols = {"holdfast.v1"};
     policy.protocol_required = true;
-    const websocket::ServerAnswer answered = websocket::answer(request, policy);
+    websocket::ServerAnswer answered = websocket::answer(request, policy);
     const std::optional<hub::Admission> admission = admit(request, id);
     if (!answered.accepted || !admission) {
         respond(id, answered.accepted ? plain_response(401, "the device token is not known here\n")
                                       : answered.response);
         return;
+    }
+    const Result<Bytes> hello = from_base64(request.header(journal::kHelloHeader));
+    const bool greets = hello && !hello->empty();
+    if (greets) {
+        answered.response.headers.emplace_back(journal::kHelloHeader, journal::kHelloTaken);
     }
     transmit(id, as_bytes(to_wire(answered.response)));
     websocket::Limits limits;
@@ -46,6 +53,9 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
         std::make_unique<websocket::Connection>(websocket::Role::server, limits, nullptr);
     connection.carrier = make_carrier(*admission);
     connection.carrier->socket = id;
+    if (greets && message(connection.carrier, *hello)) {
+        send_due(connections_.at(id).carrier);
+    }
 }
 
 Listener::CarrierPtr Listener::make_carrier(hub::Admission admission) {

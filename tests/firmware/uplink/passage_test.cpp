@@ -235,10 +235,12 @@ TEST(WebSocketPassage, answers_split_at_every_byte_are_the_same) {
     }
 }
 
-TEST(WebSocketPassage, a_message_that_comes_first_proves_that_bytes_pass_and_is_not_lost) {
+TEST(WebSocketPassage, a_message_proves_nothing_since_it_may_have_come_with_101) {
     up();
     give(frames([](auto& hub, Bytes& out) { hub.send_binary(as_bytes("one"), out); }));
-    STRCMP_EQUAL("passes message:one ", take_events().c_str());
+    STRCMP_EQUAL("message:one ", take_events().c_str());
+    give(pong());
+    STRCMP_EQUAL("passes ", take_events().c_str());
     give(pong());
     STRCMP_EQUAL("pong ", take_events().c_str());
 }
