@@ -51,10 +51,10 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
     limits.message_size_bytes = kLineMessageBytes;
     connection.socket =
         std::make_unique<websocket::Connection>(websocket::Role::server, limits, nullptr);
-    connection.carrier = make_carrier(*admission);
-    connection.carrier->socket = id;
-    if (greets && message(connection.carrier, *hello)) {
-        send_due(connections_.at(id).carrier);
+    const CarrierPtr carrier = connection.carrier = make_carrier(*admission);
+    carrier->socket = id;
+    if (greets && message(carrier, *hello)) {
+        send_due(carrier);  // after which the connection may be no more
     }
 }
 
