@@ -17,6 +17,7 @@ constexpr Duration kFixTolerance = std::chrono::seconds(15);
 void Truth::compare(journal::Store& store, const journal::Journal& journal,
                     const std::map<std::string, EpochKey>& present,
                     const std::map<std::string, std::uint64_t>& source_told) {
+    readings_ = gaps_ = 0;  // counted anew
     std::map<EpochKey, std::uint64_t> through;
     std::map<std::pair<std::string, std::uint64_t>, std::uint32_t> newest;
     std::map<std::string, std::vector<std::uint64_t>> counted;
