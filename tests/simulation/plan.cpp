@@ -98,6 +98,9 @@ Plan calm(Random& random) {
     for (std::size_t octaves = random.below(8); octaves > 0; --octaves) {
         cut *= 2;
     }
+    // Where a round trip is a tenth of the cut, what is learned is no better than that.
+    device.path.latency = std::min<Duration>(device.path.latency, cut / 100);
+    device.path.jitter = std::min(device.path.jitter, device.path.latency);
     device.path.cut = draw_cut(random, cut, std::min<Duration>(2 * cut, 29min));
     device.feed_every = random.chance(50) ? Duration{} : random.between(1min, 2h);
     plan.nodes = {hub, device};
