@@ -32,6 +32,12 @@ bool is_loss(ByteView gap_body) {
     return !reason || *reason != GapReason::unknown_past;
 }
 
+/// A clock fix stays: it tells the time of readings before it and after it, there may be but one in
+/// a boot, and it is as small as the gap that would stand in its place.
+bool is_evictable(const RowHead& row, ByteView body) {
+    return !row.is(RecordKind::clock_fix) && (!row.is(RecordKind::gap) || is_loss(body));
+}
+
 }  // namespace
 
 Result<std::uint64_t> Store::State::used_bytes() {
@@ -96,7 +102,8 @@ Result<std::uint64_t> Store::State::make_room(const Write& write) {
     return *used + need <= limit ? evicted : full();
 }
 
-/// Deletes the oldest rows until not more than `target_bytes` are used or only gaps are left.
+/// Deletes the oldest rows until not more than `target_bytes` are used, or only gaps and clock
+/// fixes are left.
 Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
     std::uint64_t evicted = 0;
     std::map<StreamId, Record> gaps;  // the one that each stream's last evicted row became
@@ -113,8 +120,7 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
             "WHERE position >= ? ORDER BY position LIMIT 1",
             [&](const storage::Statement& row) {
                 oldest = row_head(row);
-                swallowed =
-                    !options.owes_upstream || !oldest->is(RecordKind::gap) || is_loss(row.blob(5));
+                swallowed = !options.owes_upstream || is_evictable(*oldest, row.blob(5));
             },
             evictable_from);
         if (!found) {

@@ -131,12 +131,11 @@ void Node::check() {
         ++own.owed;
     }
     const Instant time = setting_.clock.now();
-    // Eviction takes a clock fix like any other record.
     if (now().wall < app::Timekeeper::kEarliest) {
         known_since_ = kNever;
     } else if (known_since_ == kNever) {
         known_since_ = time;
-    } else if (time - known_since_ > 1s && own.owed == given.size() && !plan_.evicts) {
+    } else if (time - known_since_ > 1s && own.owed == given.size()) {
         truth_.knows_time(plan_.id, boot_);
     }
     source_told_ = std::max(source_told_, journal_->durable_source(kSource));

@@ -152,6 +152,36 @@ TEST(StoreEviction, a_gap_that_was_no_loss_is_not_swallowed) {
     LONGS_EQUAL(50, gaps[1].last_seq);
 }
 
+TEST(StoreEviction, a_clock_fix_is_kept_for_the_readings_whose_time_it_tells) {
+    Store store = open(small_journal(disk));
+    const StreamId own = opened.own.id;
+    const ClockFix fix{.boot = 7, .uptime_us = 5, .wall_us = kStartUs};
+    CHECK_TRUE(store
+                   .write(write_of({batch_record(own, 1, 1, 10),
+                                    {.position = 11,
+                                     .stream = own,
+                                     .kind = RecordKind::clock_fix,
+                                     .first_seq = 11,
+                                     .last_seq = 11,
+                                     .body = std::make_shared<const Bytes>(encode(fix))},
+                                    batch_record(own, 12, 12, 10)}))
+                   .has_value());
+    std::uint64_t position = 22;
+    std::uint64_t evicted = 0;
+    for (std::uint64_t seq = 22; evicted < 30; ++seq, ++position) {
+        evicted +=
+            store.write(write_of({large_record(own, position, seq, 9'000)}))->evicted_readings;
+    }
+    const auto gaps = store.gaps("here", 10).value();
+    LONGS_EQUAL(2, gaps.size());
+    LONGS_EQUAL(12, gaps[0].first_seq);
+    LONGS_EQUAL(1, gaps[1].first_seq);
+    LONGS_EQUAL(10, gaps[1].last_seq);
+    const auto records = store.read(11, 1).value();
+    CHECK_TRUE(!records.empty() && records[0].kind == RecordKind::clock_fix);
+    LONGS_EQUAL(11, records[0].position);
+}
+
 TEST(StoreEviction, without_an_uplink_nothing_is_left_of_what_was_evicted) {
     StoreOptions options = small_journal(disk);
     options.owes_upstream = false;
