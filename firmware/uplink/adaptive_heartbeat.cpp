@@ -22,6 +22,8 @@ constexpr double kNearTheLimit = 0.75;
 /// A packet that was lost twice comes so late. Only with limits below 14 s is that more than the
 /// share leaves anyway.
 constexpr Duration kLateness = 700ms;
+/// Of a lifetime that is known: a line that is so old was not ended by it.
+constexpr double kOutlived = 1.25;
 /// A slow round trip is forgotten by this share with every beat.
 constexpr double kForget = 0.01;
 /// Of a lifetime: where in it the line is renewed.
@@ -288,6 +290,9 @@ void AdaptiveHeartbeat::housekeeping(Instant now) {
 std::optional<LineAction> AdaptiveHeartbeat::renewal(Instant now) {
     if (!live_ || now < renew_at_) {
         return std::nullopt;
+    }
+    if (heard_ - opened_at_ > times(lifetime_.lifetime(), kOutlived)) {
+        lifetime_.forget();  // no new line came about, and this one lives all the same
     }
     if (lifetime_.lifetime() == Duration{}) {
         renew_at_ = kNever;  // it was refuted meanwhile

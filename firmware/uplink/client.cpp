@@ -104,7 +104,7 @@ void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end
     }
     drop_line(kMain, code, code == websocket::CloseCode::normal ? "" : error.message, now);
     drop_line(kNext, websocket::CloseCode::normal, "", now);
-    more_ = moved_ = false;
+    more_ = moved_ = renewal_failed_ = false;
     if (proven) {
         if (error.code == ErrorCode::closed) {
             log(Action::Level::info, "the line ended: " + error.message);
@@ -176,6 +176,7 @@ void Client::next_happened(const Passage::Event& event, Now now) {
         if (is_trial_) {
             ladder_.trial_ended(false, now.monotonic);
         }
+        renewal_failed_ = renewal_failed_ || !is_trial_;
     }
 }
 
@@ -190,7 +191,7 @@ void Client::move_to_next(Now now) {
     }
     drop_line(kMain, websocket::CloseCode::normal, "the line moves", now);
     lines_[kMain] = std::move(lines_[kNext]);
-    was_live_ = more_ = false;
+    was_live_ = more_ = renewal_failed_ = false;
     moved_ = true;
     use_heartbeat_of(lines_[kMain]->path, now);
     announce(*lines_[kMain]);

@@ -169,10 +169,11 @@ private:
     StreamId last_stream_ = 0;
     std::string heartbeat_of_;  ///< the note of what the adaptive heartbeat knows
     std::optional<PathKnowledge> written_;
-    bool is_trial_ = false;  ///< the line at kNext tries a better rung
-    bool was_live_ = false;  ///< the main line has had its Welcome
-    bool moved_ = false;     ///< the main line was a next one, and has had no Welcome yet
-    bool more_ = false;      ///< there is more to send than one turn gives out
+    bool renewal_failed_ = false;  ///< of the present main line
+    bool is_trial_ = false;        ///< the line at kNext tries a better rung
+    bool was_live_ = false;        ///< the main line has had its Welcome
+    bool moved_ = false;           ///< the main line was a next one, and has had no Welcome yet
+    bool more_ = false;            ///< there is more to send than one turn gives out
     bool stopped_ = false;
     std::deque<Action> actions_;
     std::optional<Error> first_error_;  ///< of the present round of the ladder

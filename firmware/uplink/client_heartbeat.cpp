@@ -160,10 +160,13 @@ void Client::side_lines_due(Now now) {
                 drop_line(place, websocket::CloseCode::normal, "", now);
                 break;
             case LineAction::Kind::renew:
-                if (lines_[kNext] && is_trial_) {
+                if (lines_[kNext] && is_trial_ && !renewal_failed_) {
                     // A better way can wait, the end of this line does not.
                     drop_line(kNext, websocket::CloseCode::normal, "", now);
                     ladder_.trial_ended(false, now.monotonic);
+                }
+                if (renewal_failed_) {
+                    trial_due(now);  // another way may be the one that lets a new line through
                 }
                 if (!lines_[kNext]) {
                     is_trial_ = false;

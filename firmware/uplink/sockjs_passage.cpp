@@ -7,6 +7,10 @@
 namespace holdfast::uplink {
 namespace {
 
+/// The hub hears nothing of a request before it has all of it. On a line of 2 KB/s this much still
+/// arrives before the heartbeat takes the line for dead.
+constexpr std::size_t kRequestBytes = 16u << 10;
+
 sockjs::Client::Lane to_sockjs(Lane which) {
     return which == Lane::receive ? sockjs::Client::Lane::receive : sockjs::Client::Lane::send;
 }
@@ -108,7 +112,9 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
     if (!authorization.empty()) {
         options.headers.emplace_back("Authorization", authorization);
     }
-    client_.emplace(std::move(options), sockjs::ClientLimits{}, entropy_, now);
+    sockjs::ClientLimits limits;
+    limits.request_bytes = kRequestBytes;
+    client_.emplace(std::move(options), limits, entropy_, now);
     if (!hello_.empty()) {
         send(std::exchange(hello_, {}), {}, websocket::Compression::off);
     }
