@@ -22,7 +22,7 @@ enum class CutKind : std::uint8_t {
 enum class Counts : std::uint8_t {
     unknown,
     either_way,     ///< anything that either end sends
-    from_hub_only,  ///< only what comes from upstream, as nginx's proxy_read_timeout
+    from_hub_only,  ///< only what comes from upstream, as HAProxy's independent-streams
 };
 
 [[nodiscard]] const char* name(CutKind kind);

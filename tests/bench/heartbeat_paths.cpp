@@ -38,7 +38,7 @@ struct Kind {
 
 constexpr Kind kKinds[] = {
     {"FIN", CutKind::fin, false, Direction::both, 0},
-    {"FIN, only the hub's data counts (nginx)", CutKind::fin, false, Direction::from_hub, 0},
+    {"FIN, only the hub's data counts", CutKind::fin, false, Direction::from_hub, 0},
     {"RST", CutKind::reset, false, Direction::both, 0},
     {"RST to the next packet (AWS NLB)", CutKind::reset, true, Direction::both, 0},
     {"silence (NAT, Azure)", CutKind::silent, false, Direction::both, 0},
