@@ -10,17 +10,6 @@
 namespace holdfast::http {
 namespace {
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-    std::uint32_t port = 0;
-    for (const char c : text) {
-        port = port * 10 + static_cast<std::uint32_t>(c - '0');
-        if (c < '0' || c > '9' || port > 65535) {
-            return std::nullopt;
-        }
-    }
-    return port == 0 ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
-}
-
 bool is_alphanumeric(char c) {
     return (to_lower(c) >= 'a' && to_lower(c) <= 'z') || (c >= '0' && c <= '9');
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,9 @@ void for_each_element(std::string_view list, Visit visit) {
         list.remove_prefix(comma + 1);
     }
 }
+
+/// 1 to 65535; nullopt: no such number.
+[[nodiscard]] std::optional<std::uint16_t> parse_port(std::string_view text);
 
 /// nullopt: a `%` without two hexadecimal digits, or a NUL.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text,

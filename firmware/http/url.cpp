@@ -16,17 +16,6 @@ std::optional<std::uint16_t> default_port(std::string_view scheme) {
     return std::nullopt;
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-    std::uint32_t port = 0;
-    for (const char c : text) {
-        port = port * 10 + static_cast<std::uint32_t>(c - '0');
-        if (c < '0' || c > '9' || port > 65535) {
-            return std::nullopt;
-        }
-    }
-    return port == 0 ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
-}
-
 std::unexpected<Error> wrong(std::string_view url, std::string_view why) {
     // What may hold a password is not repeated.
     const bool secret = url.find('@') != std::string_view::npos;
@@ -79,6 +68,17 @@ std::string_view parse_host(std::string_view text, Url& out) {
 }
 
 }  // namespace
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+    std::uint32_t port = 0;
+    for (const char c : text) {
+        port = port * 10 + static_cast<std::uint32_t>(c - '0');
+        if (c < '0' || c > '9' || port > 65535) {
+            return std::nullopt;
+        }
+    }
+    return port == 0 ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
+}
 
 std::string Url::authority() const {
     std::string out = host.find(':') == std::string::npos ? host : "[" + host + "]";

@@ -5,6 +5,17 @@
 
 namespace holdfast::uplink {
 
+LineEnd end_of_stream(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::io:
+            return {EndKind::reset, 0};
+        case ErrorCode::timeout:
+            return {EndKind::unanswered, 0};
+        default:
+            return {EndKind::finished, 0};
+    }
+}
+
 std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
                                       websocket::DeflateContexts& contexts, Instant now) {
     if (options.path.transport == Transport::websocket) {

@@ -118,6 +118,10 @@ protected:
     Passage() = default;
 };
 
+/// How a line ended whose stream ended with this error: io is an RST, timeout an answer that did
+/// not come, all else counts as a FIN.
+[[nodiscard]] LineEnd end_of_stream(ErrorCode code);
+
 [[nodiscard]] std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
                                                     websocket::DeflateContexts& contexts,
                                                     Instant now);

@@ -20,17 +20,8 @@ Lane from_sockjs(sockjs::Client::Lane which) {
 }
 
 LineEnd end_of(const sockjs::Client::Event& event) {
-    if (event.close_code != 0) {
-        return {EndKind::closed, event.close_code};
-    }
-    switch (event.error) {
-        case ErrorCode::timeout:
-            return {EndKind::unanswered, 0};
-        case ErrorCode::io:
-            return {EndKind::reset, 0};
-        default:
-            return {EndKind::finished, 0};
-    }
+    return event.close_code != 0 ? LineEnd{EndKind::closed, event.close_code}
+                                 : end_of_stream(event.error);
 }
 
 }  // namespace

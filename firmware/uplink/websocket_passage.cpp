@@ -47,17 +47,6 @@ bool is_hub_itself(const http::Response& response) {
     return response.status == 401 && response.header("WWW-Authenticate").starts_with("Bearer");
 }
 
-LineEnd end_of(const Error& error) {
-    switch (error.code) {
-        case ErrorCode::io:
-            return {EndKind::reset, 0};
-        case ErrorCode::timeout:
-            return {EndKind::unanswered, 0};
-        default:
-            return {EndKind::finished, 0};
-    }
-}
-
 }  // namespace
 
 WebSocketPassage::WebSocketPassage(PassageOptions options, Entropy& entropy,
@@ -125,17 +114,17 @@ void WebSocketPassage::ended(Lane, const Error& error, Instant now) {
         return;
     }
     if (!connected_) {
-        fail(error, Trouble::route, end_of(error), true);
+        fail(error, Trouble::route, end_of_stream(error.code), true);
     } else if (const auto refused = unfinished_refusal()) {
         upgraded(*refused, now);
     } else if (!socket_) {
         fail(Error(error).context("in place of an answer to the WebSocket handshake"),
-             Trouble::passage, end_of(error), true);
+             Trouble::passage, end_of_stream(error.code), true);
     } else if (!passes_) {
         fail(Error(error).context("the WebSocket was up, but ended before anything passed"),
-             Trouble::passage, end_of(error), true);
+             Trouble::passage, end_of_stream(error.code), true);
     } else {
-        fail(error, Trouble::passage, end_of(error), true);
+        fail(error, Trouble::passage, end_of_stream(error.code), true);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/bench/seeds.h"
 #include "tests/firmware/uplink/path_model.h"
 
 /// `./dev bench heartbeat`: how the adaptive heartbeat does on the paths of the simulation, as
@@ -218,14 +219,11 @@ void print_lifetimes(std::uint64_t seeds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seeds = 5;
-    if (argc == 3 && std::string_view(argv[1]) == "--seeds") {
-        seeds = std::max<std::uint64_t>(1, std::strtoull(argv[2], nullptr, 10));
-    } else if (argc != 1) {
-        std::fputs("heartbeat_paths [--seeds N]\n", stderr);
+    const auto seeds = holdfast::bench::seeds_of(argc, argv, "heartbeat_paths");
+    if (!seeds) {
         return 2;
     }
-    print_cuts(seeds);
-    print_lifetimes(seeds);
+    print_cuts(*seeds);
+    print_lifetimes(*seeds);
     return 0;
 }

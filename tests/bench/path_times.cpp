@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "platform/simulated/relay.h"
+#include "tests/bench/seeds.h"
 #include "tests/bench/upgrade_gate.h"
 #include "tests/simulation/node.h"
 
@@ -309,14 +310,11 @@ void print_returns(std::uint64_t seeds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seeds = 5;
-    if (argc == 3 && std::string_view(argv[1]) == "--seeds") {
-        seeds = std::max<std::uint64_t>(1, std::strtoull(argv[2], nullptr, 10));
-    } else if (argc != 1) {
-        std::fputs("path_times [--seeds N]\n", stderr);
+    const auto seeds = holdfast::bench::seeds_of(argc, argv, "path_times");
+    if (!seeds) {
         return 2;
     }
-    print_ways(seeds);
-    print_returns(seeds);
+    print_ways(*seeds);
+    print_returns(*seeds);
     return 0;
 }
