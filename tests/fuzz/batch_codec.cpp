@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kReadings = 2000;
 
 std::int64_t signed_number(fuzz::Input& input, std::size_t shape) {
-    return static_cast<std::int64_t>(input.number(static_cast<unsigned>(shape % 8 + 1))) *
-           (shape >= 8 ? -1 : 1);
+    const std::uint64_t size = input.number(static_cast<unsigned>(shape % 8 + 1));
+    return static_cast<std::int64_t>(shape < 8 ? size : 0 - size);
 }
 
 /// A few decimals, as sensors speak, or any bits.
