@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -71,12 +72,15 @@ struct ResultMessage {
 };
 
 /// An Envelope whose body this version does not know.
-/// A header of the WebSocket's handshake: the first message, Hello, in base64. A hub that takes it
-/// says so in its answer, and Welcome follows at once; else Hello is sent as a message.
+struct UnknownMessage {};
+
+/// A header of the request that opens a line (the WebSocket's handshake, SockJS's first poll): the
+/// first message, Hello, in base64. A hub that takes it says so in its answer, and Welcome follows
+/// at once; else Hello is sent as a message.
 inline constexpr const char* kHelloHeader = "Holdfast-Hello";
 inline constexpr const char* kHelloTaken = "taken";
-
-struct UnknownMessage {};
+/// Longer ones are sent as messages: proxies and servers take heads of 8 KiB.
+inline constexpr std::size_t kLongestHelloHeader = 4096;
 
 using Message =
     std::variant<UnknownMessage, HelloMessage, WelcomeMessage, OpenMessage, Record, AckMessage,

@@ -25,7 +25,14 @@ Client::Client(ClientOptions options, const ClientLimits& limits, Entropy& entro
       limits_(limits),
       session_path_(session_path(options_.prefix, entropy)),
       began_at_(now),
-      heard_at_(now) {}
+      heard_at_(now) {
+    if (!options_.greeting.empty()) {
+        const GreetingHeader& header = options_.greeting_header;
+        goes_ahead_ = !header.name.empty() && !header.taken.empty();
+        queue_.push_back(quoted(options_.greeting));
+        queued_bytes_ = queue_.back().size();
+    }
+}
 
 // ---- Requests
 
@@ -48,13 +55,16 @@ Client::Request Client::request(Lane which, std::string_view path, const std::st
                                 Instant now) {
     LaneState& state = lane(which);
     state.fresh = !std::exchange(state.connected, true);
-    state.response.emplace(limits_.head_bytes);
+    state.response.emplace(limits_.head_bytes, options_.greeting_header.name);
     state.asked_at = now;
     std::string out = "POST " + session_path_;
     out.append(path).append(" HTTP/1.1\r\n");
     http::append_header(out, "Host", options_.authority);
     for (const auto& [name, value] : options_.headers) {
         http::append_header(out, name, value);
+    }
+    if (goes_ahead_) {
+        http::append_header(out, options_.greeting_header.name, options_.greeting);
     }
     http::append_header(out, "Content-Type", "text/plain; charset=UTF-8");
     http::append_header(out, "Content-Length", std::to_string(body.size()));
@@ -118,6 +128,12 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
     const Result<bool> whole = state.response->feed(bytes, body);
     if (state.response->head_done() && !status_is_good(which, state.response->status())) {
         return;
+    }
+    if (goes_ahead_ && state.response->head_done() &&
+        state.response->noted() == options_.greeting_header.taken) {
+        goes_ahead_ = false;
+        queued_bytes_ -= queue_.front().size();
+        queue_.pop_front();
     }
     // What came before a fault came all the same.
     if (which == Lane::receive) {
@@ -205,6 +221,7 @@ void Client::take_frame(std::string_view text) {
             return;
         }
         state_ = State::open;
+        goes_ahead_ = false;  // the server has not said that it took it
         events_.push_back({.kind = Event::Kind::opened});
     } else if (auto* const close = std::get_if<CloseFrame>(&*frame)) {
         fail_with(

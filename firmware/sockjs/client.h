@@ -13,6 +13,7 @@
 #include "firmware/base/clock.h"
 #include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
+#include "firmware/sockjs/frames.h"
 #include "firmware/sockjs/response_stream.h"
 
 namespace holdfast::sockjs {
@@ -22,7 +23,12 @@ struct ClientOptions {
     std::string prefix;     ///< "/sockjs"
     bool streaming = true;  ///< xhr_streaming; else xhr, one response after the other
     std::vector<std::pair<std::string, std::string>> headers = {};  ///< Authorization, User-Agent
-    Duration open_timeout = std::chrono::seconds(10);               ///< for the first frame
+    /// The first message, which is sent along with the request that opens the session; as any other
+    /// one if the server does not say that it took it. Characters that a header may hold; "" for
+    /// none.
+    std::string greeting = {};
+    GreetingHeader greeting_header = {};
+    Duration open_timeout = std::chrono::seconds(10);  ///< for the first frame
     /// Without a byte on the receiving lane, where the server's heartbeat comes every 25 s.
     Duration silence_timeout = std::chrono::seconds(60);
     Duration answer_timeout = std::chrono::seconds(30);  ///< for what was sent
@@ -119,6 +125,7 @@ private:
     std::array<LaneState, 2> lanes_;
     std::string line_;         ///< a frame that is not whole
     bool frame_seen_ = false;  ///< in the present response
+    bool goes_ahead_ = false;  ///< the queue's first, until it is taken or the session is open
     std::deque<std::string> queue_;
     std::size_t queued_bytes_ = 0;
     std::size_t in_flight_bytes_ = 0;

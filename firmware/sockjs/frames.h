@@ -61,6 +61,14 @@ using ServerFrame = std::variant<OpenFrame, HeartbeatFrame, MessagesFrame, Close
 [[nodiscard]] Result<ServerFrame> read_server_frame(std::string_view frame,
                                                     std::size_t max_messages);
 
+/// Not of SockJS's own protocol: the request that opens a session by xhr or xhr_streaming may carry
+/// the session's first message, an Envelope as text, in the header `name`. A server that takes it
+/// answers with the same header and the value `taken`. No name: there is no such header.
+struct GreetingHeader {
+    std::string name = {};
+    std::string taken = {};
+};
+
 /// Bytes as a message's text, and back: base64, for reasons that README.md gives. Errors: invalid.
 [[nodiscard]] std::string envelope_text(ByteView envelope);
 [[nodiscard]] Result<Bytes> envelope_bytes(std::string_view text);

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include <boost/beast/http/basic_parser.hpp>
+
+#include "firmware/http/syntax.h"
 
 namespace holdfast::sockjs {
 namespace {
@@ -14,23 +18,28 @@ using beast::string_view;
 
 class Parser final : public beast::http::basic_parser<false> {
 public:
-    Parser() {
+    explicit Parser(const std::string& noted_name) : noted_name_(noted_name) {
         header_limit(std::numeric_limits<std::uint32_t>::max());  // measured before it comes here
         body_limit(boost::none);
     }
 
     int status = 0;
     bool wants_bearer = false;
+    std::optional<std::string> noted;
     std::string* body = nullptr;
     std::uint64_t chunk_left = 0;
 
 private:
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int, error_code&) override { status = code; }
-    void on_field_impl(beast::http::field field, string_view, string_view value,
+    void on_field_impl(beast::http::field field, string_view name, string_view value,
                        error_code&) override {
         wants_bearer = wants_bearer || (field == beast::http::field::www_authenticate &&
                                         value.starts_with("Bearer"));
+        if (!noted && !noted_name_.empty() &&
+            http::equal_without_case({name.data(), name.size()}, noted_name_)) {
+            noted.emplace(value.data(), value.size());
+        }
     }
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
@@ -46,6 +55,8 @@ private:
         return on_body_impl(piece, error);
     }
     void on_finish_impl(error_code&) override {}
+
+    const std::string& noted_name_;
 };
 
 std::unexpected<Error> no_http(const std::string& why) {
@@ -55,7 +66,10 @@ std::unexpected<Error> no_http(const std::string& why) {
 }  // namespace
 
 struct ResponseStream::State {
-    std::unique_ptr<Parser> parser = std::make_unique<Parser>();
+    explicit State(std::string name) : noted_name(std::move(name)) {}
+
+    std::string noted_name;
+    std::unique_ptr<Parser> parser = std::make_unique<Parser>(noted_name);
     std::string pending;  ///< a head that is not whole; what surrounds a chunk
     bool begun = false;
 
@@ -94,8 +108,8 @@ struct ResponseStream::State {
     }
 };
 
-ResponseStream::ResponseStream(std::size_t head_limit_bytes)
-    : state_(std::make_unique<State>()), head_limit_bytes_(head_limit_bytes) {}
+ResponseStream::ResponseStream(std::size_t head_limit_bytes, std::string noted)
+    : state_(std::make_unique<State>(std::move(noted))), head_limit_bytes_(head_limit_bytes) {}
 ResponseStream::~ResponseStream() = default;
 ResponseStream::ResponseStream(ResponseStream&&) noexcept = default;
 ResponseStream& ResponseStream::operator=(ResponseStream&&) noexcept = default;
@@ -111,6 +125,9 @@ int ResponseStream::status() const {
 }
 bool ResponseStream::wants_bearer() const {
     return state_->parser->wants_bearer;
+}
+std::string_view ResponseStream::noted() const {
+    return state_->parser->noted ? std::string_view(*state_->parser->noted) : std::string_view();
 }
 bool ResponseStream::keep_alive() const {
     return head_done() && state_->parser->keep_alive();
@@ -154,7 +171,7 @@ Result<bool> ResponseStream::feed(ByteView& bytes, std::string& body) {
         }
         const int status = state.parser->status;
         if (status / 100 == 1 && status != 101) {
-            state.parser = std::make_unique<Parser>();
+            state.parser = std::make_unique<Parser>(state.noted_name);
             continue;
         }
         // What is left came with this input: what was kept before did not end the response.

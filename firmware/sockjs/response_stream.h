@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/error.h"
@@ -13,7 +14,8 @@ namespace holdfast::sockjs {
 /// parser. Owns nothing of the body; the head and what surrounds chunks are limited.
 class ResponseStream {
 public:
-    explicit ResponseStream(std::size_t head_limit_bytes);
+    /// `noted`: the name of a header that is wanted; "" for none.
+    explicit ResponseStream(std::size_t head_limit_bytes, std::string noted = {});
     ~ResponseStream();
     ResponseStream(ResponseStream&&) noexcept;
     ResponseStream& operator=(ResponseStream&&) noexcept;
@@ -33,6 +35,8 @@ public:
     /// WWW-Authenticate asks for a Bearer token, as our hub does; a portal or a proxy asks for
     /// something else.
     [[nodiscard]] bool wants_bearer() const;
+    /// The first value of the header that is wanted; "" without it.
+    [[nodiscard]] std::string_view noted() const;
 
 private:
     struct State;

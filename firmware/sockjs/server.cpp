@@ -212,7 +212,11 @@ bool Server::flush_one(Session& session, Instant now) {
         return false;
     }
     if (!std::exchange(session.greeted, true)) {
-        deliver(id, exchange, "o", now);
+        std::string frames = "o";
+        if (exchange.greets && exchange.transport == Transport::xhr && !session.queue.empty()) {
+            frames += "\n" + next_frame(session);
+        }
+        deliver(id, exchange, std::move(frames), now);
         return true;
     }
     if (!session.queue.empty()) {

@@ -19,6 +19,7 @@
 #include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
+#include "firmware/sockjs/frames.h"
 #include "firmware/sockjs/hixie.h"
 #include "firmware/sockjs/route.h"
 #include "firmware/websocket/connection.h"
@@ -35,6 +36,10 @@ struct ServerOptions {
     /// As in websocket::ServerPolicy: "*" allows all; no Origin is no browser and passes.
     std::vector<std::string> allowed_origins = {};
     bool allow_same_origin = true;
+    /// The message is told right behind `opened`; one that is no Envelope is passed over. What
+    /// answers it comes with the first response also by xhr, in a line of its own behind `o`, if it
+    /// was sent before the outputs are drained.
+    GreetingHeader greeting_header = {};
     Duration heartbeat = std::chrono::seconds(25);
     Duration session_timeout = std::chrono::seconds(5);  ///< without a receiver
 };
@@ -164,6 +169,7 @@ private:
         bool chunked = false;
         bool held = false;
         bool unheard = false;  ///< since the last heartbeat on a socket
+        bool greets = false;   ///< its request carried the session's first message
         std::size_t sent_bytes = 0;
         std::string callback;
         http::Response head;  ///< of a polling response, until it is whole
@@ -176,6 +182,8 @@ private:
     [[nodiscard]] bool origin_allowed(const http::Request& request) const;
     void page(ExchangeId id, Endpoint endpoint, const http::Request& request, Now now);
     void request_receive(ExchangeId id, const Route& route, const http::Request& request, Now now);
+    [[nodiscard]] std::string_view greeting_of(const http::Request& request,
+                                               Transport transport) const;
     void request_send(ExchangeId id, const Route& route, const http::Request& request);
     void begin_receiving(ExchangeId id, Exchange exchange, const http::Request& request);
     [[nodiscard]] http::Response session_response(const http::Request& request) const;

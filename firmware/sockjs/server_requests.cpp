@@ -227,6 +227,13 @@ void Server::request_receive(ExchangeId id, const Route& route, const http::Requ
             return;
         }
         session = &open(std::string(route.session), route.transport, id);
+        if (const std::string_view greeting = greeting_of(request, route.transport);
+            !greeting.empty()) {
+            exchange.greets = true;
+            events_.push_back({.kind = Event::Kind::message,
+                               .session = session->id,
+                               .text = std::string(greeting)});
+        }
     }
     const bool taken = session->receiver.has_value();
     if (!taken) {
@@ -245,12 +252,28 @@ void Server::request_receive(ExchangeId id, const Route& route, const http::Requ
     }
 }
 
+/// The first message, if the request that opens the session carries it; "" if not.
+std::string_view Server::greeting_of(const http::Request& request, Transport transport) const {
+    const std::string& name = options_.greeting_header.name;
+    const bool may = transport == Transport::xhr || transport == Transport::xhr_streaming;
+    if (!may || name.empty() || request.count(name) != 1) {
+        return {};
+    }
+    const std::string_view text = http::trim(request.header(name));
+    const Result<Bytes> envelope = envelope_bytes(text);
+    return envelope && !envelope->empty() ? text : std::string_view();
+}
+
 /// The head, and what goes before the frames.
 void Server::begin_receiving(ExchangeId id, Exchange exchange, const http::Request& request) {
     http::Response response = session_response(request);
     response.headers.emplace_back("Content-Type", content_type(exchange.transport));
     if (is_shared(exchange.transport)) {
         add_cors(response, request);
+    }
+    if (exchange.greets) {
+        response.headers.emplace_back(options_.greeting_header.name,
+                                      options_.greeting_header.taken);
     }
     const bool polling = is_polling(exchange.transport);
     exchange.chunked = !polling && request.version >= 11;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "firmware/journal/wire.h"
 #include "firmware/sockjs/frames.h"
 
 namespace holdfast::uplink {
@@ -73,13 +74,6 @@ void SockJsPassage::serve(const sockjs::Client::Request& request) {
     }
 }
 
-void SockJsPassage::greet(Bytes hello) {
-    hello_ = std::move(hello);
-    if (client_) {
-        send(std::exchange(hello_, {}), {}, websocket::Compression::off);
-    }
-}
-
 void SockJsPassage::opened(Lane which, const std::string& authorization, Instant now) {
     if (over_) {
         return;
@@ -91,7 +85,8 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
         state.used = true;
         orders_.push_back({Order::Kind::send, which, std::exchange(state.waiting, {})});
     }
-    if (client_) {
+    // The session begins on the receiving lane, and Hello is known when that is there.
+    if (client_ || which != Lane::receive) {
         return;
     }
     sockjs::ClientOptions options;
@@ -103,11 +98,17 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
     if (!authorization.empty()) {
         options.headers.emplace_back("Authorization", authorization);
     }
+    const std::string hello = sockjs::envelope_text(std::exchange(hello_, {}));
+    const bool goes_ahead = hello.size() <= journal::kLongestHelloHeader;
+    if (goes_ahead) {
+        options.greeting = hello;
+        options.greeting_header = {journal::kHelloHeader, journal::kHelloTaken};
+    }
     sockjs::ClientLimits limits;
     limits.request_bytes = kRequestBytes;
     client_.emplace(std::move(options), limits, entropy_, now);
-    if (!hello_.empty()) {
-        send(std::exchange(hello_, {}), {}, websocket::Compression::off);
+    if (!goes_ahead) {
+        static_cast<void>(client_->send(hello));
     }
 }
 

@@ -8,13 +8,14 @@
 
 namespace holdfast::uplink {
 
-/// A SockJS session on two streams, by xhr_streaming or xhr. Envelopes travel as base64 text.
+/// A SockJS session on two streams, by xhr_streaming or xhr. Envelopes travel as base64 text, Hello
+/// in a header of the request that opens the session.
 class SockJsPassage final : public Passage {
 public:
     SockJsPassage(PassageOptions options, Entropy& entropy, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
-    void greet(Bytes hello) override;
+    void greet(Bytes hello) override { hello_ = std::move(hello); }
     void opened(Lane which, const std::string& authorization, Instant now) override;
     void received(Lane which, std::span<std::byte> bytes, Instant now) override;
     void ended(Lane which, const Error& error, Instant now) override;
@@ -46,7 +47,7 @@ private:
     PassageOptions options_;
     Entropy& entropy_;
     Instant began_at_;
-    std::optional<sockjs::Client> client_;  ///< once the first stream is there
+    std::optional<sockjs::Client> client_;  ///< once the receiving stream is there
     std::array<LaneState, kLanes> lanes_;
     Bytes hello_;
     Bytes payload_;

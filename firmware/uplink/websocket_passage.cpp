@@ -12,8 +12,6 @@ namespace holdfast::uplink {
 namespace {
 
 constexpr const char* kProtocol = "holdfast.v1";
-/// Proxies and servers take heads of 8 KiB.
-constexpr std::size_t kLongestHelloHeader = 4096;
 
 /// What came in place of 101, for the person who looks for the cause.
 Error refusal(const http::Response& response, Error error) {
@@ -92,7 +90,7 @@ void WebSocketPassage::opened(Lane, const std::string& authorization, Instant no
         offer.headers.emplace_back("Authorization", authorization);
     }
     const std::string hello = to_base64(hello_);
-    if (!hello.empty() && hello.size() <= kLongestHelloHeader) {
+    if (!hello.empty() && hello.size() <= journal::kLongestHelloHeader) {
         offer.headers.emplace_back(journal::kHelloHeader, hello);
     }
     handshake_.emplace(std::move(offer), entropy_);

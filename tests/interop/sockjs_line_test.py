@@ -238,6 +238,77 @@ class Delivery(Line):
                                                            "Sec-WebSocket-Key": WebSocket.KEY}).status, 426)
 
 
+class HelloWithTheRequest(Line):
+    """The header Holdfast-Hello on the request that opens the session."""
+
+    def ask(self, name, transport, value, connection=None):
+        connection = connection or Connection(self.node_.port)
+        connection.ask("POST", f"/sockjs/000/{name}/{transport}", {"Authorization": f"Bearer {self.token_}", "Holdfast-Hello": value}, b"")
+        return connection
+
+    def header(self, device="dev", boot=1):
+        return base64.b64encode(hello(device, boot, [open_stream(1, device, 2, 5)])).decode()
+
+    def frames(self, text):
+        """Names of messages, closing codes, `o`."""
+        out = []
+        for frame in text.splitlines():
+            if frame.startswith("a"):
+                out += [message_of(base64.b64decode(each))[0] for each in json.loads(frame[1:])]
+            elif frame.strip("h"):
+                out.append(json.loads(frame[1:])[0] if frame.startswith("c") else frame)
+        return out
+
+    def stream(self, connection, count):
+        """The response and its first frames."""
+        response, text = connection.head(), ""
+        while len(self.frames(text)) < count:
+            text += response.chunk().decode()
+        return response, self.frames(text)
+
+    def test_welcome_comes_with_the_first_answer(self):
+        response, frames = self.stream(self.ask("s", "xhr_streaming", self.header()), 2)
+        self.assertEqual((response.status, response.header("Holdfast-Hello"), frames), (200, "taken", ["o", "welcome"]))
+        self.assertEqual(self.state(), "online")
+        polling = self.ask("p", "xhr", self.header())
+        response = polling.whole()
+        self.assertEqual((response.status, response.header("Holdfast-Hello")), (200, "taken"))
+        frames = self.frames(response.body.decode())
+        if frames == ["o"]:  # Welcome had to wait for the disk
+            frames += self.frames(self.ask("p", "xhr", self.header(), polling).whole().body.decode())
+        self.assertEqual(frames, ["o", "welcome"])
+        # On a session that is there the header says nothing any more.
+        again = self.ask("p", "xhr", self.header(), polling)
+        sender = Connection(self.node_.port)
+        sender.ask("POST", "/sockjs/000/p/xhr_send", {"Authorization": f"Bearer {self.token_}"}, json.dumps([base64.b64encode(batch(1, 1)).decode()]).encode())
+        self.assertEqual(sender.whole().status, 204)
+        response = again.whole()
+        self.assertEqual((self.frames(response.body.decode()), response.header("Holdfast-Hello")), (["ack"], None))
+
+    def test_what_is_no_base64_is_passed_over(self):
+        for number, value in enumerate(("", "!", "AAA", self.header() + "=", self.header().replace("C", " ", 1))):
+            response = self.ask(f"n{number}", "xhr", value).whole()
+            self.assertEqual((value, response.status, response.header("Holdfast-Hello"), response.body), (value, 200, None, b"o\n"))
+
+    def test_what_is_no_hello_ends_the_session(self):
+        for number, (value, code) in enumerate((("////", 1002), (base64.b64encode(batch(1, 1)).decode(), 1002), (self.header("other"), 1008))):
+            response, frames = self.stream(self.ask(f"s{number}", "xhr_streaming", value), 2)
+            self.assertEqual((value, response.header("Holdfast-Hello"), frames), (value, "taken", ["o", code]))
+            polling = self.ask(f"p{number}", "xhr", value)
+            self.assertEqual(polling.whole().body, b"o\n")
+            self.assertEqual(self.frames(self.ask(f"p{number}", "xhr", value, polling).whole().body.decode()), [code])
+
+    def test_a_head_that_is_too_large(self):
+        self.assertEqual(self.ask("l", "xhr", "A" * (1 << 20)).whole().status, 431)
+        self.assertEqual(self.sessions(), 0)
+
+    def test_who_is_not_welcome_says_no_hello(self):
+        token, self.token_ = self.token_, "f" * 64
+        self.assertEqual(self.ask("a", "xhr", self.header()).whole().status, 401)
+        self.token_ = token
+        self.assertEqual(self.sessions(), 0)
+
+
 class Admission(Line):
     def test_without_a_token_that_is_known_there_is_no_session(self):
         for headers in ({}, {"Authorization": "Bearer " + "f" * 64}, {"Authorization": self.token_}):

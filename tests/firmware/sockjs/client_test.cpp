@@ -69,6 +69,13 @@ TEST_GROUP(SockjsClient) {
         }
         return out;
     }
+    void greet_with(std::string text) {
+        options.greeting = std::move(text);
+        options.greeting_header = {"X-Greeting", "taken"};
+    }
+    static std::string with_header(std::string response, const std::string& header) {
+        return response.insert(response.find("\r\n") + 2, header + "\r\n");
+    }
     static std::string closed(ErrorCode code, int close_code = 0) {
         return "closed " + std::to_string(static_cast<int>(code)) + " " +
                std::to_string(close_code);
@@ -125,6 +132,59 @@ TEST(SockjsClient, messages_come_as_they_are_sent_however_the_bytes_are_cut) {
         std::erase_if(all, [](char c) { return c == ' ' || c == ',' || c == ';'; });
         STRCMP_EQUAL("openedabcd", all.c_str());
     }
+}
+
+TEST(SockjsClient, a_greeting_goes_with_the_request_and_is_not_sent_again_if_it_was_taken) {
+    greet_with("SGVsbG8=");
+    for (const bool streaming : {true, false}) {
+        start(streaming);
+        LONGS_EQUAL(10, client->unsent_bytes());
+        const auto request = client->next_request(now);
+        CHECK(request->bytes.find("\r\nX-Greeting: SGVsbG8=\r\n") != std::string::npos);
+        CHECK(client->send("b").has_value());
+        give(streaming ? with_header(kChunked, "x-greeting: taken") + chunk(kPrelude) +
+                             chunk("o\n") + chunk("a[\"w\"]\n")
+                       : with_header(whole("o\na[\"w\"]\n"), "x-greeting: taken"));
+        STRCMP_EQUAL("opened, w", told().c_str());
+        if (!streaming) {
+            const auto poll = client->next_request(now);
+            CHECK(poll->lane == Lane::receive && poll->bytes.find("Greeting") == std::string::npos);
+        }
+        STRCMP_EQUAL("send fresh/xhr_send [\"b\"]", asked().c_str());
+        LONGS_EQUAL(3, client->unsent_bytes());
+    }
+}
+
+TEST(SockjsClient, a_greeting_that_was_not_taken_is_the_first_message) {
+    greet_with("SGVsbG8=");
+    for (const std::string header : {"", "X-Greeting: ", "X-Greeting: no", "X-Greetings: taken"}) {
+        start();
+        asked();
+        CHECK(client->send("b").has_value());
+        STRCMP_EQUAL("", asked().c_str());
+        give((header.empty() ? kChunked : with_header(kChunked, header)) + chunk("o\n"));
+        STRCMP_EQUAL("opened", told().c_str());
+        const auto request = client->next_request(now);
+        CHECK(request->bytes.ends_with("\r\n\r\n[\"SGVsbG8=\",\"b\"]"));
+        CHECK(request->bytes.find("Greeting") == std::string::npos);
+    }
+}
+
+TEST(SockjsClient, without_a_header_for_it_a_greeting_is_the_first_message) {
+    options.greeting = "a";
+    start();
+    CHECK(client->next_request(now)->bytes.find(": a\r\n") == std::string::npos);
+    give(kChunked + chunk("o\n"));
+    STRCMP_EQUAL("send fresh/xhr_send [\"a\"]", asked().c_str());
+}
+
+TEST(SockjsClient, a_greeting_is_not_taken_by_who_refuses_the_request) {
+    greet_with("a");
+    start();
+    asked();
+    give(with_header(whole("", "502 Bad Gateway"), "X-Greeting: taken"));
+    expect_closed(ErrorCode::unsupported);
+    LONGS_EQUAL(0, client->unsent_bytes());
 }
 
 TEST(SockjsClient, a_streaming_response_that_ends_is_followed_by_the_next) {

@@ -82,6 +82,25 @@ TEST(SockjsResponseStream, interim_responses_are_passed_over) {
            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na");
 }
 
+TEST(SockjsResponseStream, the_header_that_is_wanted_is_noted_and_no_other) {
+    const auto noted = [](const std::string& name, const std::string& head) {
+        ResponseStream stream(kHead, name);
+        ByteView bytes = as_bytes(head);
+        std::string body;
+        CHECK(stream.feed(bytes, body).has_value());
+        return std::string(stream.noted());
+    };
+    const std::string head = "HTTP/1.1 200 OK\r\nX-Other: o\r\nx-one:  a \r\nX-One: b\r\n\r\n";
+    STRCMP_EQUAL("a", noted("X-One", head).c_str());
+    STRCMP_EQUAL("", noted("X-Two", head).c_str());
+    STRCMP_EQUAL("", noted("", head).c_str());
+    STRCMP_EQUAL("", noted("X-One", head.substr(0, head.size() - 2)).c_str());
+    STRCMP_EQUAL("", noted("X-One",
+                           "HTTP/1.1 100 Continue\r\nX-One: a\r\n\r\n"
+                           "HTTP/1.1 200 OK\r\n\r\n")
+                         .c_str());
+}
+
 TEST(SockjsResponseStream, what_is_no_http_is_invalid) {
     expect("invalid", "<html>");
     expect("invalid", "HTTP/1.1 abc\r\n\r\n");

@@ -38,6 +38,66 @@ TEST(SockjsServer, messages_go_both_ways) {
     STRCMP_EQUAL("a[\"a\",\"b\"]\n", xhr().c_str());
 }
 
+TEST(SockjsServer, a_greeting_in_the_request_is_the_first_message_and_its_answer_comes_with_o) {
+    desk.options.greeting_header = {"X-Greeting", "taken"};
+    desk.echo = true;
+    const http::Response polled = desk.post("/s/0/a/xhr", {}, {{"x-greeting", " SGVsbG8= "}});
+    STRCMP_EQUAL("o\na[\"SGVsbG8=\"]\n", polled.body.c_str());
+    STRCMP_EQUAL("taken", std::string(polled.header("X-Greeting")).c_str());
+    STRCMP_EQUAL("opened, message SGVsbG8=", desk.told().c_str());
+    desk.ask(1, make_request("POST", "/s/0/b/xhr_streaming", {{"X-Greeting", "SGVsbG8="}}));
+    const std::string streamed = desk.take(1);
+    CHECK(streamed.find("\r\nX-Greeting: taken\r\n") != std::string::npos);
+    CHECK(streamed.ends_with(chunk("o\n") + chunk("a[\"SGVsbG8=\"]\n")));
+    STRCMP_EQUAL("opened, message SGVsbG8=", desk.told().c_str());
+}
+
+TEST(SockjsServer, a_greeting_that_is_not_answered_at_once_is_answered_in_the_next_poll) {
+    desk.options.greeting_header = {"X-Greeting", "taken"};
+    const http::Response polled = desk.post("/s/0/a/xhr", {}, {{"X-Greeting", "SGVsbG8="}});
+    STRCMP_EQUAL("o\n", polled.body.c_str());
+    STRCMP_EQUAL("taken", std::string(polled.header("X-Greeting")).c_str());
+    say("w");
+    STRCMP_EQUAL("a[\"w\"]\n", xhr().c_str());
+}
+
+TEST(SockjsServer, a_greeting_that_is_not_wanted_or_is_no_envelope_is_passed_over) {
+    desk.echo = true;
+    const auto ignores = [this](const char* target, const std::string& text, int headers = 1) {
+        const Headers given(static_cast<std::size_t>(headers), {"X-Greeting", text});
+        const bool posts = std::string_view(target).find("xhr") != std::string_view::npos;
+        const http::Response response =
+            posts ? desk.post(target, {}, given) : desk.get(target, given);
+        LONGS_EQUAL(200, response.status);
+        CHECK(response.body.find('o') < response.body.find('['));
+        LONGS_EQUAL(0, response.count("X-Greeting"));
+        STRCMP_EQUAL("opened", desk.told().c_str());
+    };
+    ignores("/s/0/a/xhr", "SGVsbG8=");
+    desk.restart();
+    desk.options.greeting_header = {"X-Greeting", "taken"};
+    for (const char* text : {"", "=", "SGVsbG8", "SGVs bG8=", "Hello!", "SGVsbG8=,SGVsbG8="}) {
+        ignores("/s/0/b/xhr", text);
+        desk.restart();
+    }
+    ignores("/s/0/c/xhr", "SGVsbG8=", 2);
+    ignores("/s/0/d/jsonp?c=x", "SGVsbG8=");
+    // A session that is there has begun already.
+    desk.ask(1, make_request("POST", "/s/0/c/xhr_streaming", {{"X-Greeting", "SGVsbG8="}}));
+    CHECK(desk.take(1).find("X-Greeting") == std::string::npos);
+    STRCMP_EQUAL("", desk.told().c_str());
+}
+
+TEST(SockjsServer, a_greeting_whose_sender_is_closed_for_it_is_told_in_the_next_poll) {
+    desk.options.greeting_header = {"X-Greeting", "taken"};
+    desk.server().request(1, make_request("POST", "/s/0/a/xhr", {{"X-Greeting", "SGVsbG8="}}),
+                          desk.both());
+    desk.server().close(1, 1002, "no Hello");
+    desk.drain();
+    CHECK(desk.take(1).ends_with("\r\n\r\no\n"));
+    STRCMP_EQUAL("c[1002,\"no Hello\"]\n", xhr().c_str());
+}
+
 TEST(SockjsServer, a_poll_waits_for_a_message) {
     xhr();
     pending(1);

@@ -366,6 +366,54 @@ TEST(SockJsPassage, carries_envelopes_both_ways) {
     STRCMP_EQUAL("message:three ", take_events().c_str());
 }
 
+TEST(SockJsPassage, hello_goes_with_the_first_request_and_welcome_may_follow_at_once) {
+    for (const bool send_lane_first : {false, true}) {
+        start(Transport::xhr_streaming);
+        if (send_lane_first) {
+            open(Lane::send);
+        }
+        passage->greet(bytes_of("hello"));
+        open(Lane::receive);
+        CHECK(take_sent().find("\r\nHoldfast-Hello: aGVsbG8=\r\n") != std::string::npos);
+        take_orders();
+        give("HTTP/1.1 200 OK\r\nHoldfast-Hello: taken\r\nTransfer-Encoding: chunked\r\n\r\n" +
+             chunk(kPrelude) + chunk("o\n") + chunk(message_frame("welcome")));
+        STRCMP_EQUAL("up passes message:welcome ", take_events().c_str());
+        STRCMP_EQUAL("", take_orders().c_str());
+        LONGS_EQUAL(0, passage->gathered_bytes());
+    }
+}
+
+TEST(SockJsPassage, by_xhr_welcome_may_come_behind_o_in_the_same_poll) {
+    start(Transport::xhr);
+    passage->greet(bytes_of("hello"));
+    open(Lane::receive);
+    const std::string body = "o\n" + message_frame("welcome");
+    give("HTTP/1.1 200 OK\r\nHoldfast-Hello: taken\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body);
+    STRCMP_EQUAL("up passes message:welcome ", take_events().c_str());
+    CHECK(take_orders().ends_with("send:r send:r "));
+}
+
+TEST(SockJsPassage, hello_that_was_not_taken_or_is_too_large_is_the_first_message) {
+    for (const std::size_t size : {std::size_t{5}, std::size_t{3072}, std::size_t{3073}}) {
+        const std::string hello(size, 'x');
+        take_orders();
+        take_events();
+        start(Transport::xhr_streaming);
+        passage->greet(bytes_of(hello));
+        open(Lane::receive);
+        open(Lane::send);
+        const bool ahead = take_sent().find("Holdfast-Hello") != std::string::npos;
+        LONGS_EQUAL(size <= 3072, ahead);
+        STRCMP_EQUAL("open:r open:s send:r ", take_orders().c_str());
+        give(kStreamHead + chunk(kPrelude) + chunk("o\n"));
+        STRCMP_EQUAL("send:s ", take_orders().c_str());
+        CHECK(take_sent(Lane::send)
+                  .ends_with("\r\n\r\n[\"" + sockjs::envelope_text(as_bytes(hello)) + "\"]"));
+    }
+}
+
 TEST(SockJsPassage, a_ping_is_an_empty_envelope_and_speaking_is_nothing) {
     up();
     take_sent();
