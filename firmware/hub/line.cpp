@@ -52,6 +52,7 @@ Result<void> Line::received(ByteView bytes, Now now) {
     if (!greeted_) {
         return {};  // it asks whether bytes pass, and is not the device's line yet
     }
+    hello_may_repeat_ = false;
     device(admission_.device).last_seen = now.wall;
     if (auto* received = std::get_if<Record>(&message)) {
         return record(std::move(*received), now);
@@ -70,6 +71,10 @@ Result<void> Line::received(ByteView bytes, Now now) {
 }
 
 Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
+    if (greeted_ && std::exchange(hello_may_repeat_, false) && message.boot == boot_ &&
+        message.device == admission_.device) {
+        return {};
+    }
     if (greeted_) {
         return fail(ErrorCode::invalid, "a second Hello");
     }
@@ -77,7 +82,7 @@ Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
         return fail(ErrorCode::unauthorized, "the token is of device \"" + admission_.device +
                                                  "\", but Hello says \"" + message.device + "\"");
     }
-    greeted_ = true;
+    greeted_ = hello_may_repeat_ = true;
     boot_ = message.boot;
     Device& entry = device(admission_.device);
     entry.online = true;

@@ -103,6 +103,9 @@ private:
     Admission admission_;
     LineOptions options_;
     bool greeted_ = false;
+    /// Who sent Hello with the request, and whose answer lost the header that says that it was
+    /// taken, says it again as the first message.
+    bool hello_may_repeat_ = false;
     bool said_goodbye_ = false;
     bool superseded_ = false;
     std::uint64_t boot_ = 0;

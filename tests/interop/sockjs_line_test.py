@@ -285,6 +285,45 @@ class HelloWithTheRequest(Line):
         response = again.whole()
         self.assertEqual((self.frames(response.body.decode()), response.header("Holdfast-Hello")), (["ack"], None))
 
+    def test_an_answer_that_lost_its_header_costs_nothing(self):
+        """Then Hello comes again, as the first message."""
+        for transport in ("xhr_streaming", "xhr"):
+            name, value = f"r{transport}", self.header()
+            receiver, frames = self.ask(name, transport, value), []
+            if transport == "xhr":
+                frames = self.frames(receiver.whole().body.decode())
+                self.ask(name, transport, value, receiver)
+            sender = Connection(self.node_.port)
+            for envelope in (hello("dev", 1, [open_stream(1, "dev", 2, 5)]), batch(1, 1)):
+                sender.ask("POST", f"/sockjs/000/{name}/xhr_send", {"Authorization": f"Bearer {self.token_}"},
+                           json.dumps([base64.b64encode(envelope).decode()]).encode())
+                self.assertEqual(sender.whole().status, 204)
+            if transport == "xhr_streaming":
+                frames = self.stream(receiver, 3)[1]
+            while len(frames) < 3:
+                frames += self.frames(receiver.whole().body.decode())
+                self.ask(name, transport, value, receiver)
+            self.assertEqual(frames, ["o", "welcome", "ack"])
+
+    def test_a_gateway_behind_a_proxy_that_drops_the_header(self):
+        for number, (buffering, drops) in enumerate((on, drops) for on in ("on", "off") for drops in (
+                "", 'proxy_set_header Holdfast-Hello "";', "proxy_hide_header Holdfast-Hello;")):
+            with self.subTest(buffering=buffering, drops=drops):
+                port, device = free_port(), f"g{number}"
+                ignores = "proxy_ignore_headers X-Accel-Buffering;" if buffering == "on" else ""
+                self.nginx(f"nginx{number}", port, "http { access_log off; client_body_temp_path t; proxy_temp_path p; fastcgi_temp_path f; "
+                           f"uwsgi_temp_path u; scgi_temp_path s; server {{ listen 127.0.0.1:{port}; proxy_buffering {buffering}; {ignores} {drops} "
+                           f"location / {{ proxy_pass http://127.0.0.1:{self.node_.port}; }} }} }}").start()
+                lines = self.write(f"{device}.jsonl", '{"channel":"t","value":1}\n')
+                gateway = self.gateway(f"ws://127.0.0.1:{port}/v1/uplink", self.node_.token(device),
+                                       f'[[sensor]]\ndriver = "lines"\npath = "{lines}"\n', name=device).start()
+                self.wait_live(gateway)
+                wait_for("its reading arrives", lambda device=device: len(self.node_.readings(device)) == 1)
+                uplink = gateway.status()["uplink"]
+                self.assertEqual((uplink["state"], uplink["path"], uplink["reconnects"]),
+                                 ("live", "direct+xhr" if buffering == "on" else "direct+xhr_streaming", 0))
+                self.assertFalse(self.node_.logged("second Hello"))
+
     def test_what_is_no_base64_is_passed_over(self):
         for number, value in enumerate(("", "!", "AAA", self.header() + "=", self.header().replace("C", " ", 1))):
             response = self.ask(f"n{number}", "xhr", value).whole()

@@ -244,8 +244,30 @@ TEST(Line, a_batch_over_the_limit_is_refused) {
 TEST(Line, hello_comes_first_once_and_from_the_admitted_device) {
     STRCMP_CONTAINS("must be Hello", tell(batch(1, 1, 1)).c_str());
     STRCMP_CONTAINS("token is of device \"a\"", tell(to_wire(hello("b", {}))).c_str());
-    STRCMP_EQUAL("", tell(to_wire(hello("a", {}))).c_str());
-    STRCMP_CONTAINS("second Hello", tell(to_wire(hello("a", {}))).c_str());
+    STRCMP_EQUAL("", tell(to_wire(hello("a", {opened(1, "a")}))).c_str());
+    STRCMP_EQUAL("", tell(batch(1, 1, 1)).c_str());
+    STRCMP_CONTAINS("second Hello", tell(to_wire(hello("a", {opened(1, "a")}))).c_str());
+}
+
+TEST(Line, hello_that_is_repeated_at_once_is_passed_over_and_answered_once) {
+    const Bytes first = to_wire(hello("a", {opened(1, "a")}));
+    STRCMP_EQUAL("", tell(first).c_str());
+    STRCMP_EQUAL("", tell(first).c_str());
+    commit();
+    CHECK(answer<WelcomeMessage>().has_value());
+    CHECK(!line->next_message());
+    LONGS_EQUAL(1, fleet["a"].connects);
+    STRCMP_EQUAL("", tell(batch(1, 1, 1)).c_str());
+    STRCMP_CONTAINS("second Hello", tell(first).c_str());
+    connect("a");
+    STRCMP_EQUAL("", tell(first).c_str());
+    STRCMP_EQUAL("", tell(first).c_str());
+    STRCMP_CONTAINS("second Hello", tell(first).c_str());
+    connect("a");
+    HelloMessage of_another_start = hello("a", {});
+    of_another_start.boot += 1;
+    STRCMP_EQUAL("", tell(first).c_str());
+    STRCMP_CONTAINS("second Hello", tell(to_wire(of_another_start)).c_str());
 }
 
 TEST(Line, only_a_relay_may_speak_for_others) {
