@@ -1,6 +1,7 @@
 // Responses, in pieces, into the client's end of SockJS: what happens does not depend on how they
 // were cut, what is kept stays within the limits, and nothing happens after the end.
 #include <algorithm>
+#include <utility>
 
 #include "firmware/sockjs/client.h"
 #include "firmware/sockjs/frames.h"
@@ -28,8 +29,12 @@ std::string run(fuzz::Input input, bool cut) {
     Zero entropy;
     Instant now{};
     const unsigned mode = input.byte();
-    Client client({.authority = "here", .prefix = "/s", .streaming = mode % 2 == 0}, kLimits,
-                  entropy, now);
+    ClientOptions options{.authority = "here", .prefix = "/s", .streaming = mode % 2 == 0};
+    if (mode % 4 >= 2) {
+        options.greeting = "YQ==";
+        options.greeting_header = {"Greeting", "taken"};
+    }
+    Client client(std::move(options), kLimits, entropy, now);
     std::string told;
     bool closed = false;
     bool opened = false;

@@ -69,6 +69,9 @@ http::Request built(fuzz::Input& input) {
         request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
         request.headers.emplace_back("Cookie", std::string(as_text(input.take(mode % 16))));
     }
+    if ((mode & 128u) != 0 && request.target.find("/xhr") != std::string::npos) {
+        request.headers.emplace_back("Greeting", std::string(as_text(input.take(mode % 16))));
+    }
     if (request.target.ends_with("_send")) {
         request.body = as_text(input.take(input.byte()));
     }
@@ -78,7 +81,11 @@ http::Request built(fuzz::Input& input) {
 class World {
 public:
     World()
-        : server_({.prefix = "/s", .cookie_needed = true, .hixie76 = true}, kLimits, entropy_) {}
+        : server_({.prefix = "/s",
+                   .cookie_needed = true,
+                   .hixie76 = true,
+                   .greeting_header = {"Greeting", "taken"}},
+                  kLimits, entropy_) {}
 
     void step(fuzz::Input& input) {
         const unsigned what = input.byte();
