@@ -19,16 +19,34 @@ std::unexpected<Error> broken(std::string_view why) {
     return fail(ErrorCode::invalid, "the answer to the opening handshake " + std::string(why));
 }
 
+/// Whether `body` gives back what we have asked with, as an echo or a page for debugging does.
+/// Those are no words of the server's, they differ each time, and they may hold our token, which is
+/// not for logs. The body may be cut, so that the token's beginning is enough.
+bool repeats(std::string_view body, const std::string& key, const ClientOffer& offer) {
+    constexpr std::size_t kBeginning = 8;
+    bool found = body.find(key) != std::string_view::npos;
+    for (const auto& [name, value] : offer.headers) {
+        if (http::equal_without_case(name, "Authorization")) {
+            const std::string_view secret =
+                http::trim(std::string_view(value).substr(std::min(value.find(' '), value.size())));
+            found = found || (!secret.empty() &&
+                              body.find(secret.substr(0, kBeginning)) != std::string_view::npos);
+        }
+    }
+    return found;
+}
+
 /// The server's status and its own words, for the person who looks for the cause.
-Error refusal(const http::Response& response) {
+Error refusal(const http::Response& response, const std::string& key, const ClientOffer& offer) {
     constexpr std::size_t kMostWords = 200;
     std::string message = "the server answered " + std::to_string(response.status) + " " +
                           std::string(http::reason_phrase(response.status));
-    if (response.header("Content-Type").starts_with("text/plain")) {
+    if (response.header("Content-Type").starts_with("text/plain") &&
+        !repeats(response.body, key, offer)) {
         std::string words = response.body.substr(0, kMostWords);
         std::ranges::replace_if(words, http::is_control, ' ');
-        if (!words.empty()) {
-            message += ": " + words;
+        if (const std::string_view said = http::trim(words); !said.empty()) {
+            message.append(": ").append(said);
         }
     }
     const ErrorCode code = response.status == 401   ? ErrorCode::unauthorized
@@ -66,7 +84,7 @@ std::string ClientHandshake::request() const {
 
 Result<ClientHandshake::Agreed> ClientHandshake::check(const http::Response& response) const {
     if (response.status != 101) {
-        return std::unexpected(refusal(response));
+        return std::unexpected(refusal(response, key_, offer_));
     }
     if (response.count("Upgrade") != 1 ||
         !http::equal_without_case(http::trim(response.header("Upgrade")), "websocket")) {

@@ -157,4 +157,24 @@ TEST(ClientHandshake, refusal_names_the_status_and_the_servers_words) {
                  handshake().check(response).error().message.c_str());
 }
 
+TEST(ClientHandshake, refusal_does_not_repeat_what_the_request_held) {
+    const ClientHandshake sent = handshake({.headers = {{"Authorization", "Bearer s3cret-token"}}});
+    http::Response response;
+    response.status = 400;
+    response.headers = {{"Content-Type", "text/plain"}};
+    for (const std::string& body :
+         {sent.request(), std::string("authorization=s3cret-token"), std::string("got s3cret-t"),
+          std::string("Sec-WebSocket-Key dGhlIHNhbXBsZSBub25jZQ== is strange")}) {
+        response.body = body;
+        STRCMP_EQUAL("the server answered 400 Bad Request",
+                     sent.check(response).error().message.c_str());
+    }
+    response.body = " \r\nno s3cret here\n";
+    STRCMP_EQUAL("the server answered 400 Bad Request: no s3cret here",
+                 sent.check(response).error().message.c_str());
+    response.body = "\n";
+    STRCMP_EQUAL("the server answered 400 Bad Request",
+                 sent.check(response).error().message.c_str());
+}
+
 }  // namespace holdfast::websocket
