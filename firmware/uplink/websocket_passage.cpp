@@ -17,11 +17,7 @@ constexpr const char* kProtocol = "holdfast.v1";
 Error refusal(const http::Response& response, Error error) {
     constexpr std::size_t kLongestAddress = 200;
     const int status = response.status;
-    while (error.message.ends_with(' ')) {
-        error.message.pop_back();
-    }
-    const bool has_words =
-        response.header("Content-Type").starts_with("text/plain") && !response.body.empty();
+    const bool has_words = error.message.find(": ") != std::string::npos;
     if (status >= 400 && has_words) {
         return std::move(error).context("the answer to the WebSocket handshake");
     }
@@ -38,6 +34,13 @@ Error refusal(const http::Response& response, Error error) {
         error.message += ": a proxy on the way does not reach the hub";
     }
     return std::move(error).context("the answer to the WebSocket handshake");
+}
+
+/// For messages. What was waited for depends on how long the connecting took; the same failure is
+/// to be told by the same words each time, and so is logged once.
+std::string in_words(Duration patience) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(patience);
+    return format_duration(seconds == Duration{} ? patience : seconds);
 }
 
 /// Our hub says how it wants to be spoken to; a portal or a proxy does not say Bearer.
@@ -313,7 +316,7 @@ void WebSocketPassage::tick(Instant now) {
     if (const auto refused = unfinished_refusal(); refused && sign_due_ <= now) {
         upgraded(*refused, now);
     } else if (sign_due_ <= now) {
-        const std::string within = " within " + format_duration(patience_);
+        const std::string within = " within " + in_words(patience_);
         fail({ErrorCode::timeout, socket_
                                       ? "the WebSocket is up, but nothing passes: no pong" + within
                                       : "no answer to the WebSocket handshake" + within},

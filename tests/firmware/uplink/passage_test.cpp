@@ -253,7 +253,7 @@ TEST(WebSocketPassage, patience_ends_where_nothing_is_answered_and_grows_with_th
     CHECK(passage->deadline() == now + 2500ms);
     at(3s);
     STRCMP_EQUAL("ended ", take_events().c_str());
-    STRCMP_EQUAL("no answer to the WebSocket handshake within 2500 ms", why.c_str());
+    STRCMP_EQUAL("no answer to the WebSocket handshake within 2 s", why.c_str());
     CHECK(take_orders().ends_with("abort:r "));
     CHECK(passage->deadline() == kNever);
     // Nothing more is told, whatever happens.
