@@ -43,12 +43,13 @@ void print_section(const std::string& name, const json::object& section) {
     std::printf("%s\n", name.c_str());
     if (name == "uplink") {
         for (const auto& [fact, words] : uplink_words(section)) {
-            std::printf("  %-22s %s\n", fact.c_str(), words.c_str());
+            std::printf("  %-22s %s\n", fact.c_str(), on_one_line(words).c_str());
         }
         return;
     }
     for (const auto& [key, value] : section) {
-        std::printf("  %-22s %s\n", std::string(key).c_str(), plain_text(value).c_str());
+        std::printf("  %-22s %s\n", std::string(key).c_str(),
+                    on_one_line(plain_text(value)).c_str());
     }
 }
 

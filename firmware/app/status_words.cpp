@@ -1,5 +1,6 @@
 #include "firmware/app/status_words.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <boost/json/value.hpp>
 #include <boost/json/value_to.hpp>
 
+#include "firmware/http/syntax.h"
 #include "firmware/telemetry/json.h"
 
 namespace holdfast::app {
@@ -153,6 +155,18 @@ std::vector<std::pair<std::string, std::string>> uplink_words(const json::object
     add("in flight", size(number(uplink, "in_flight_bytes").value_or(0)));
     add("last error", text(uplink, "last_error"));
     return facts;
+}
+
+std::string on_one_line(std::string words) {
+    std::ranges::replace_if(words, http::is_control, ' ');
+    // U+0080 to U+009F are control characters, too, and some terminals obey them.
+    for (std::size_t i = words.find('\xc2'); i != std::string::npos;
+         i = words.find('\xc2', i + 1)) {
+        if (i + 1 < words.size() && static_cast<unsigned char>(words[i + 1]) < 0xa0) {
+            words.replace(i, 2, " ");
+        }
+    }
+    return words;
 }
 
 }  // namespace holdfast::app

@@ -15,4 +15,8 @@ namespace holdfast::app {
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> uplink_words(
     const boost::json::object& uplink);
 
+/// `words` for a terminal: what a peer put into a message must neither steer it nor forge a line of
+/// ours.
+[[nodiscard]] std::string on_one_line(std::string words);
+
 }  // namespace holdfast::app

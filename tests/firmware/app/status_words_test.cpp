@@ -83,3 +83,9 @@ TEST(UplinkWords, what_is_of_another_type_than_it_should_be_is_left_out) {
     STRCMP_EQUAL("0", said["reconnects"].c_str());
     STRCMP_EQUAL("0 B", said["in flight"].c_str());
 }
+
+TEST(UplinkWords, a_peers_words_do_not_steer_the_terminal) {
+    STRCMP_EQUAL("bye uplink  [31m, caf\u00e9\u00a0 5 m",
+                 app::on_one_line("bye\nuplink\x07\x1b[31m, caf\u00e9\u00a0\u009b5\x7fm").c_str());
+    STRCMP_EQUAL("\xc2", app::on_one_line("\xc2").c_str());
+}
