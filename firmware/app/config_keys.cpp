@@ -66,8 +66,8 @@ bool read_url(Section& section, std::string& url) {
 }
 
 void read_heartbeat(Section& section, Config::Uplink& uplink) {
-    if (Duration fixed{};
-        !section.is("heartbeat", "adaptive") && section.duration("heartbeat", fixed, 1s, 1h)) {
+    if (Duration fixed{}; !section.is("heartbeat", "adaptive") &&
+                          section.duration("heartbeat", fixed, 1s, 1h, "adaptive")) {
         uplink.heartbeat = fixed;
     }
     section.duration("heartbeat_min", uplink.heartbeat_min, 1s, 1h);

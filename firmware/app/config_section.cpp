@@ -200,7 +200,8 @@ bool Section::file(std::string_view key, std::filesystem::path& out, std::string
     return why.empty();
 }
 
-bool Section::duration(std::string_view key, Duration& out, Duration least, Duration most) {
+bool Section::duration(std::string_view key, Duration& out, Duration least, Duration most,
+                       std::string_view word) {
     const toml::node* node = find(key);
     if (node == nullptr) {
         return false;
@@ -216,7 +217,7 @@ bool Section::duration(std::string_view key, Duration& out, Duration least, Dura
     }
     const auto duration = parse_duration(*text);
     if (!duration) {
-        problem(key, duration.error().message);
+        problem(key, duration.error().message + (word.empty() ? "" : ", or " + in_quotes(word)));
         return false;
     }
     if (*duration < least || *duration > most) {

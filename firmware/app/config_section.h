@@ -62,7 +62,9 @@ public:
     bool path(std::string_view key, std::filesystem::path& out, std::string_view example);
     /// As `path`, and the file must be there and readable.
     bool file(std::string_view key, std::filesystem::path& out, std::string_view example);
-    bool duration(std::string_view key, Duration& out, Duration least, Duration most);
+    /// `word`: what the key may be in place of a duration, for the message; see `is`.
+    bool duration(std::string_view key, Duration& out, Duration least, Duration most,
+                  std::string_view word = {});
     bool size(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
     bool count(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
     bool number(std::string_view key, double& out);
