@@ -153,14 +153,26 @@ Instant UplinkDriver::turn(Now now) {
     if (engine.state() == uplink::Uplink::State::waiting && engine.deadline() <= now.monotonic) {
         client_.on_network(net::network_name(), now);
     }
+    tell_progress(now);
     client_.turn(now);
     serve(now);
+    tell_progress(now);
     read_due(now);
     if (draining_ && node_.journal().first_position() >= node_.journal().store_end()) {
         draining_ = false;
         system::give_back_memory();
     }
     return client_.deadline();
+}
+
+void UplinkDriver::tell_progress(Now now) {
+    if (const auto link = links_.find(client_.awaited()); link != links_.end()) {
+        const net::Stream& stream = *link->second->stream;
+        client_.progress(link->first,
+                         {.sent_bytes = stream.bytes_sent() + stream.unsent_bytes(),
+                          .acknowledged_bytes = stream.bytes_acknowledged()},
+                         now);
+    }
 }
 
 void UplinkDriver::serve(Now now) {

@@ -48,6 +48,7 @@ private:
     /// listened to any more.
     struct Link;
 
+    void tell_progress(Now now);
     void serve(Now now);
     void serve(uplink::Action action, Now now);
     void open(uplink::StreamId id, bool proxied);

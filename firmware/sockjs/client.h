@@ -96,6 +96,9 @@ public:
     /// When a byte came last on the receiving lane.
     [[nodiscard]] Instant heard_at() const { return heard_at_; }
 
+    /// The request on the sending lane is still on its way to the server, which is slow: its answer
+    /// is awaited from now on.
+    void leaving(Instant now) { lane(Lane::send).asked_at = now; }
     [[nodiscard]] Instant deadline() const;
     void tick(Instant now);
 

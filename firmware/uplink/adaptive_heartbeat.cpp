@@ -156,7 +156,7 @@ void AdaptiveHeartbeat::sent(Instant now) {
 }
 
 void AdaptiveHeartbeat::ping_sent(Instant now) {
-    ping_sent_ = now;
+    ping_sent_ = left_ = now;
     ++beats_;
     count_beat(now);
 }
@@ -175,7 +175,7 @@ bool AdaptiveHeartbeat::ping_due(Instant now) const {
 }
 
 bool AdaptiveHeartbeat::dead(Instant now) const {
-    return live_ && ping_sent_ != kNever && ping_sent_ + options_.pong_timeout <= now;
+    return live_ && ping_sent_ != kNever && left_ + options_.pong_timeout <= now;
 }
 
 Instant AdaptiveHeartbeat::ping_at() const {
@@ -191,7 +191,7 @@ Instant AdaptiveHeartbeat::deadline() const {
     if (!live_) {
         return kNever;
     }
-    const Instant main = ping_sent_ == kNever ? ping_at() : ping_sent_ + options_.pong_timeout;
+    const Instant main = ping_sent_ == kNever ? ping_at() : left_ + options_.pong_timeout;
     Instant due = std::min({main, renew_at_, search_.deadline(), lifetime_.deadline()});
     if (search_.resting()) {
         due = std::min(due, recheck_at_);

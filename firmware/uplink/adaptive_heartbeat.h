@@ -66,6 +66,7 @@ public:
     void sent(Instant now);
     void settled() { waiting_since_ = kNever; }
     void ping_sent(Instant now);
+    void leaving(Instant now) { left_ = now; }
     [[nodiscard]] bool ping_due(Instant now) const;
     [[nodiscard]] bool dead(Instant now) const;
     /// Also of the side lines.
@@ -131,6 +132,7 @@ private:
     Instant beat_{};  ///< when that was sent which was answered last
     Instant waiting_since_ = kNever;
     Instant ping_sent_ = kNever;
+    Instant left_{};  ///< the ping, as far as is known
     Instant renew_at_ = kNever;
     Duration slowest_{};  ///< round trips of pings, the slow ones forgotten by and by
     Duration fastest_ = Duration::max();

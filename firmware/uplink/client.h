@@ -29,6 +29,12 @@ namespace holdfast::uplink {
 /// A stream to the hub, by a number that is never used again.
 using StreamId = std::uint64_t;
 
+/// How far the bytes of a stream have come since it was opened. Both only grow.
+struct Progress {
+    std::uint64_t sent_bytes = 0;          ///< given to it, those that wait included
+    std::uint64_t acknowledged_bytes = 0;  ///< of those, what the peer's TCP has
+};
+
 struct ClientOptions {
     UplinkOptions uplink;
     std::string url;    ///< of the hub, as it was configured: for the log
@@ -94,6 +100,11 @@ public:
     void ended(StreamId stream, const Error& error, Now now);
     void congested(StreamId stream);
     void writable(StreamId stream);
+    /// The stream on which a ping waits for its answer, 0: none. The owner tells its `progress`
+    /// before each `turn`, and again when it has served the actions: on a slow line the ping's time
+    /// begins when what stands before it has left.
+    [[nodiscard]] StreamId awaited() const;
+    void progress(StreamId stream, Progress progress, Now now);
 
     // ---- Doing
 

@@ -106,7 +106,32 @@ void Client::beat(Line& line, Now now) {
     const bool news = is_news(line);
     line.announced = news ? silence() : line.announced;
     line.passage->ping(news ? std::optional(line.announced) : std::nullopt);
+    line.ping = {};
     engine_.ping_sent(now.monotonic);
+}
+
+StreamId Client::awaited() const {
+    return lines_[kMain] && engine_.awaits_pong() ? lines_[kMain]->sending() : 0;
+}
+
+/// Only what stands before the ping counts. What is given out later would always move again where a
+/// proxy takes all that it gets, while the hub behind it is dead.
+void Client::progress(StreamId stream, Progress progress, Now now) {
+    if (stream == 0 || stream != awaited()) {
+        return;
+    }
+    Line& line = *lines_[kMain];
+    if (line.ping.stream != stream) {
+        line.ping = {stream, progress.sent_bytes,
+                     std::min(progress.acknowledged_bytes, progress.sent_bytes)};
+        return;
+    }
+    const std::uint64_t came_to = std::min(progress.acknowledged_bytes, line.ping.ends_at);
+    if (came_to > line.ping.came_to) {
+        line.ping.came_to = came_to;
+        line.passage->leaving(now.monotonic);
+        engine_.leaving(now.monotonic);
+    }
 }
 
 /// What the first ping said was of the path that was in use before.

@@ -13,12 +13,22 @@ struct Client::Line {
     Path path;
     std::array<StreamId, kLanes> streams{};  ///< 0: none
     std::array<bool, kLanes> congested{};
+    struct Ping {
+        StreamId stream = 0;        ///< that carries it; 0: no progress was told since it left
+        std::uint64_t ends_at = 0;  ///< that many bytes, with it, had been given to the stream
+        std::uint64_t came_to = 0;  ///< of those, what the peer's TCP has
+    } ping;
     std::size_t unsent_answers_bytes = 0;  ///< pongs that were given out while it was congested
     std::string peer;
     bool up = false;
     bool passes = false;
     Duration announced{};  ///< how silent the hub was told that it may become
 
+    /// The stream that carries what is sent.
+    [[nodiscard]] StreamId sending() const {
+        const Lane lane = path.transport == Transport::websocket ? Lane::receive : Lane::send;
+        return streams[static_cast<std::size_t>(lane)];
+    }
     [[nodiscard]] bool writable() const { return !congested[0] && !congested[1]; }
 };
 

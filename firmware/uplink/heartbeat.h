@@ -31,7 +31,10 @@ public:
     }
     /// The peer owes no answer any more.
     void settled() { waiting_since_ = kNever; }
-    void ping_sent(Instant now) { ping_sent_ = now; }
+    void ping_sent(Instant now) { ping_sent_ = left_ = now; }
+    /// What stands before the ping is still on its way to the peer: its answer is awaited from now
+    /// on.
+    void leaving(Instant now) { left_ = now; }
 
     /// A ping is to be sent: the line was silent for `interval`, or an answer is overdue for
     /// `pong_timeout`.
@@ -40,10 +43,10 @@ public:
     }
     /// The ping was not answered in time.
     [[nodiscard]] bool dead(Instant now) const {
-        return ping_sent_ != kNever && ping_sent_ + pong_timeout_ <= now;
+        return ping_sent_ != kNever && left_ + pong_timeout_ <= now;
     }
     [[nodiscard]] Instant deadline() const {
-        return ping_sent_ == kNever ? ping_at() : ping_sent_ + pong_timeout_;
+        return ping_sent_ == kNever ? ping_at() : left_ + pong_timeout_;
     }
 
 private:
@@ -57,6 +60,7 @@ private:
     Instant heard_{};
     Instant waiting_since_ = kNever;
     Instant ping_sent_ = kNever;
+    Instant left_{};  ///< the ping, as far as is known
 };
 
 }  // namespace holdfast::uplink

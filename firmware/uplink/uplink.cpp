@@ -263,6 +263,10 @@ void Uplink::ping_sent(Instant now) {
     pinged_at_ = now;
 }
 
+void Uplink::leaving(Instant now) {
+    beat([&](auto& heartbeat) { heartbeat.leaving(now); });
+}
+
 std::optional<Error> Uplink::give_up(Instant now) const {
     if (give_up_) {
         return give_up_;

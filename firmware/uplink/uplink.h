@@ -90,6 +90,10 @@ public:
     [[nodiscard]] std::optional<Outgoing> next_message(Instant now);
     [[nodiscard]] bool ping_due(Instant now) const;
     void ping_sent(Instant now);
+    /// A ping is out, and nothing has come since.
+    [[nodiscard]] bool awaits_pong() const { return pinged_at_ != kNever; }
+    /// What stands before that ping is still leaving: it is not overdue yet.
+    void leaving(Instant now);
     /// Why the line is to be given up now (dead, no Welcome, the hub said Goodbye, records
     /// refused), nullopt: it is well.
     [[nodiscard]] std::optional<Error> give_up(Instant now) const;

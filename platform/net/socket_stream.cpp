@@ -67,6 +67,10 @@ std::uint64_t SocketStream::bytes_sent() const {
     return core_->bytes_sent();
 }
 
+std::uint64_t SocketStream::bytes_acknowledged() const {
+    return core_->bytes_acknowledged();
+}
+
 std::string to_text(const boost::asio::ip::tcp::endpoint& endpoint) {
     const std::string address = endpoint.address().to_string();
     const std::string port = std::to_string(endpoint.port());

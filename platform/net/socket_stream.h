@@ -72,6 +72,7 @@ public:
     [[nodiscard]] std::string peer_certificate_name() const override;
     [[nodiscard]] std::uint64_t bytes_received() const override;
     [[nodiscard]] std::uint64_t bytes_sent() const override;
+    [[nodiscard]] std::uint64_t bytes_acknowledged() const override;
 
 private:
     boost::intrusive_ptr<StreamCore> core_;

@@ -79,6 +79,8 @@ public:
     [[nodiscard]] virtual std::string peer_certificate_name() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes_received() const = 0;  ///< on the wire, TLS included
     [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
+    /// Of `bytes_sent`, what the peer's TCP has acknowledged: its, or that of a proxy on the way.
+    [[nodiscard]] virtual std::uint64_t bytes_acknowledged() const = 0;
 };
 
 }  // namespace holdfast::net

@@ -48,6 +48,7 @@ public:
     [[nodiscard]] std::string peer_certificate_name() const;
     [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
     [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+    [[nodiscard]] std::uint64_t bytes_acknowledged() const;
 
     void on_events(std::uint32_t events);
     void on_turn();

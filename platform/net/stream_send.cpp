@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -108,6 +110,14 @@ std::size_t StreamCore::unsent_bytes() const {
     const TlsSession* const session = tls();
     return queue_.size() + (session ? session->unsealed_bytes() : 0) +
            (gathers() ? thread_.cork().size() : 0);
+}
+
+std::uint64_t StreamCore::bytes_acknowledged() const {
+    int waiting = 0;
+    if (socket_ < 0 || ::ioctl(socket_, SIOCOUTQ, &waiting) != 0 || waiting < 0) {
+        return bytes_sent_;
+    }
+    return bytes_sent_ - std::min<std::uint64_t>(bytes_sent_, static_cast<unsigned>(waiting));
 }
 
 /// Writes until all is sent or the kernel takes no more. Returns the error's number, or 0.

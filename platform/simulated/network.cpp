@@ -10,8 +10,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What the kernel hands over at a time, at most.
+/// What the kernel hands over at a time, at most; on a slow path what comes through in a moment.
 constexpr std::size_t kPieceBytes = 16u << 10;
+constexpr std::size_t kSlowPieceBytes = 512;
+constexpr std::uint64_t kPiecesPerSecond = 4;
+
+std::size_t piece_size(const Path& path) {
+    return path.bytes_per_second == 0
+               ? kPieceBytes
+               : std::clamp(static_cast<std::size_t>(path.bytes_per_second / kPiecesPerSecond),
+                            kSlowPieceBytes, kPieceBytes);
+}
 /// A lost segment is repeated after a time-out of this kind.
 constexpr Duration kRepeatMin = 200ms;
 constexpr Duration kRepeatMax = 3s;
@@ -48,17 +57,22 @@ Duration Network::leg(const Path& path) {
     return path.latency + random_.between(0us, path.jitter);
 }
 
-/// When what is sent now is there.
-Instant Network::arrival(Stream& stream, Side from, std::size_t bytes) {
-    Path& path = *stream.path;
-    const Instant now = clock_.now();
-    Instant sent = now;
-    if (path.bytes_per_second > 0) {
-        Instant& busy = path.busy[from];
-        busy = std::max(busy, now) + Duration(static_cast<std::int64_t>(
-                                         std::uint64_t{bytes} * 1'000'000 / path.bytes_per_second));
-        sent = busy;
+/// When what is sent now has left the bottleneck behind.
+Instant Network::through(Path& path, Side from, std::size_t bytes) {
+    if (path.bytes_per_second == 0) {
+        return clock_.now();
     }
+    Instant& busy = path.busy[from];
+    busy = std::max(busy, clock_.now()) +
+           Duration(
+               static_cast<std::int64_t>(std::uint64_t{bytes} * 1'000'000 / path.bytes_per_second));
+    return busy;
+}
+
+/// When what is through at `sent` is there.
+Instant Network::arrival(Stream& stream, Side from, Instant sent) {
+    const Path& path = *stream.path;
+    const Instant now = clock_.now();
     Duration way = leg(path);
     while (path.loss_per_mille > 0 && random_.below(1000) < path.loss_per_mille) {
         way += random_.between(kRepeatMin, kRepeatMax);
@@ -145,9 +159,10 @@ bool Network::send(SocketId socket, ByteView bytes) {
         return true;
     }
     stream->ends[side].unsent += bytes.size();
+    stream->ends[side].progress.sent_bytes += bytes.size();
     counters_.bytes += bytes.size();
     while (!bytes.empty()) {
-        std::size_t size = std::min(bytes.size(), kPieceBytes);
+        std::size_t size = std::min(bytes.size(), piece_size(*stream->path));
         if (random_.chance(8)) {
             size = 1 + random_.below(size);
         }
@@ -170,8 +185,13 @@ void Network::transmit(std::uint64_t id, Side from, Bytes piece) {
                      [this, id, from] { end(id, from, {ErrorCode::io, text_of(ErrorCode::io)}); });
         return;
     }
-    count(stream, from);
-    const Instant when = arrival(stream, from, piece.size());
+    const Instant sent = through(*stream.path, from, piece.size());
+    if (sent > clock_.now()) {
+        clock_.at(sent, [this, id, from] { passed(id, from); });
+    } else {
+        count(stream, from);
+    }
+    const Instant when = arrival(stream, from, sent);
     clock_.at(when, [this, id, to = other(from), piece = std::move(piece)]() mutable {
         deliver(id, to, std::move(piece));
     });
@@ -203,6 +223,7 @@ void Network::deliver(std::uint64_t id, Side to, Bytes piece) {
         send_end(id, to, ErrorCode::io);
         return;
     }
+    stream->ends[from].progress.acknowledged_bytes += piece.size();
     if (stream->ends[to].paused || !stream->ends[to].inbox.empty()) {
         stream->ends[to].inbox.push_back(std::move(piece));
         return;
@@ -255,6 +276,11 @@ void Network::resume(SocketId socket) {
     });
 }
 
+Network::Progress Network::progress(SocketId socket) const {
+    const auto found = streams_.find(stream_of(socket));
+    return found == streams_.end() ? Progress{} : found->second.ends[side_of(socket)].progress;
+}
+
 std::size_t Network::unsent_bytes(SocketId socket) const {
     const auto found = streams_.find(stream_of(socket));
     return found == streams_.end() ? 0 : found->second.ends[side_of(socket)].unsent;
@@ -305,7 +331,7 @@ void Network::send_end(std::uint64_t id, Side from, ErrorCode code) {
         return;
     }
     count(stream, from);
-    clock_.at(arrival(stream, from, 0),
+    clock_.at(arrival(stream, from, through(*stream.path, from, 0)),
               [this, id, to = other(from), code] { deliver_end(id, to, code); });
 }
 

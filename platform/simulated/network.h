@@ -47,7 +47,7 @@ struct Path {
     bool resolves = true;  ///< false: its name is not found
     Duration latency = std::chrono::milliseconds(20);
     Duration jitter = std::chrono::milliseconds(5);
-    std::uint64_t bytes_per_second = 0;  ///< 0: no limit
+    std::uint64_t bytes_per_second = 0;  ///< 0: no limit; bytes trickle, and the box sees it
     unsigned loss_per_mille = 0;         ///< of segments; a loss delays what follows
     Cut cut = {};
     Instant outage_until{};  ///< nothing passes; TCP repeats it afterwards
@@ -108,6 +108,11 @@ public:
     void resume(SocketId socket);
     /// Sent, and not yet taken by the other end.
     [[nodiscard]] std::size_t unsent_bytes(SocketId socket) const;
+    struct Progress {
+        std::uint64_t sent_bytes = 0;
+        std::uint64_t acknowledged_bytes = 0;  ///< by the other end's TCP
+    };
+    [[nodiscard]] Progress progress(SocketId socket) const;
 
     // ---- Troubles
 
@@ -133,7 +138,8 @@ private:
         std::string host;
         bool paused = false;
         bool wants_writable = false;
-        std::size_t unsent = 0;   ///< by this end, not taken by the other
+        std::size_t unsent = 0;  ///< by this end, not taken by the other
+        Progress progress;
         Instant delivered{};      ///< to this end: in order
         std::deque<Bytes> inbox;  ///< while it is paused
         bool fin_waits = false;   ///< behind the inbox
@@ -164,7 +170,8 @@ private:
     }
     [[nodiscard]] Stream* find(std::uint64_t id);
     [[nodiscard]] Duration leg(const Path& path);
-    [[nodiscard]] Instant arrival(Stream& stream, Side from, std::size_t bytes);
+    [[nodiscard]] Instant through(Path& path, Side from, std::size_t bytes);
+    [[nodiscard]] Instant arrival(Stream& stream, Side from, Instant sent);
     void establish(std::uint64_t id, Instant deadline);
     void transmit(std::uint64_t id, Side from, Bytes piece);
     void deliver(std::uint64_t id, Side to, Bytes piece);
@@ -175,6 +182,7 @@ private:
     void send_end(std::uint64_t id, Side from, ErrorCode code);
     void close(std::uint64_t id, Side side);
     void forget_if_over(std::uint64_t id);
+    void passed(std::uint64_t id, Side from);
     void count(Stream& stream, Side from);
     void watch_idle(std::uint64_t id);
     void cut(std::uint64_t id, CutKind kind, const char* why);

@@ -29,6 +29,12 @@ void Network::count(Stream& stream, Side from) {
     }
 }
 
+void Network::passed(std::uint64_t id, Side from) {
+    if (Stream* stream = find(id)) {
+        count(*stream, from);
+    }
+}
+
 void Network::watch_idle(std::uint64_t id) {
     Stream* stream = find(id);
     if (stream == nullptr || stream->cut.kind == CutKind::none || stream->forgotten) {

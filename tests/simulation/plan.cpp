@@ -29,7 +29,7 @@ simulated::Path draw_path(Random& random) {
     path.latency = random.chance(80) ? random.between(500us, 50ms) : random.between(50ms, 400ms);
     path.jitter = path.latency / (1 + static_cast<int>(random.below(8)));
     if (random.chance(30)) {
-        path.bytes_per_second = 4000 << random.below(8);
+        path.bytes_per_second = 2000 << random.below(9);
     }
     if (random.chance(30)) {
         path.loss_per_mille = static_cast<unsigned>(1 + random.below(30));

@@ -103,14 +103,24 @@ void UplinkPort::act(const Action& action) {
     }
 }
 
+void UplinkPort::tell_progress() {
+    const uplink::StreamId stream = client_.awaited();
+    if (const SocketId socket = socket_of(stream); socket != 0) {
+        const simulated::Network::Progress progress = setting_.network.progress(socket);
+        client_.progress(stream, {progress.sent_bytes, progress.acknowledged_bytes}, owner_.now());
+    }
+}
+
 Instant UplinkPort::turn() {
     if (client_.engine().state() == uplink::Uplink::State::waiting) {
         client_.on_network(owner_.network_name(), owner_.now());
     }
+    tell_progress();
     client_.turn(owner_.now());
     while (const std::optional<Action> action = client_.next_action()) {
         act(*action);
     }
+    tell_progress();
     if (const auto read = client_.engine().take_read(owner_.now().monotonic)) {
         owner_.read(*read);
     }

@@ -56,6 +56,7 @@ private:
     };
     void open(const uplink::Action& action);
     void act(const uplink::Action& action);
+    void tell_progress();
     void established(Stream& stream);
     void hear_goodbye(simulated::SocketId socket, Stream& stream, std::size_t bytes);
     void tunnel_timeout(simulated::SocketId socket);

@@ -118,6 +118,7 @@ void ClientDesk::turn() {
     }
     for (int idle = 0; broken.empty();) {
         client->on_network(network, both());
+        tell_progress();
         client->turn(both());
         bool acted = false;
         if (const auto read = client->engine().take_read(desk.now)) {
@@ -128,6 +129,7 @@ void ClientDesk::turn() {
             act(*std::move(action));
             acted = true;
         }
+        tell_progress();
         if (client->deadline() > desk.now && !acted) {
             break;
         }
@@ -155,6 +157,37 @@ bool ClientDesk::run_until_delivered(Duration patience) {
 
 // ---- The client's actions
 
+void ClientDesk::tell_progress() {
+    if (const uplink::StreamId id = client->awaited(); id != 0) {
+        client->progress(id, streams.at(id)->progress, both());
+    }
+}
+
+void ClientDesk::send(FarStream& to, ByteView bytes) {
+    to.progress.sent_bytes += bytes.size();
+    while (!bytes.empty()) {
+        const std::size_t size =
+            bytes_per_second == 0
+                ? bytes.size()
+                : std::min<std::size_t>(bytes.size(), static_cast<std::size_t>(bytes_per_second));
+        Duration wait = latency;
+        if (bytes_per_second != 0) {
+            const std::uint64_t us = std::uint64_t{size} * 1'000'000 / bytes_per_second;
+            to.busy = std::max(to.busy, desk.now) + Duration(static_cast<std::int64_t>(us));
+            wait += to.busy - desk.now;
+        }
+        later(wait,
+              [this, &to,
+               piece = Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))] {
+                  if (!to.deaf || to.swallows) {
+                      to.progress.acknowledged_bytes += piece.size();
+                  }
+                  far_received(to.id, piece);
+              });
+        bytes = bytes.subspan(size);
+    }
+}
+
 void ClientDesk::act(Action action) {
     const auto known = streams.find(action.stream);
     switch (action.kind) {
@@ -173,9 +206,7 @@ void ClientDesk::act(Action action) {
             }
             ++sends;
             largest_send = std::max(largest_send, action.bytes.size());
-            later(latency, [this, id = action.stream, bytes = std::move(action.bytes)] {
-                far_received(id, bytes);
-            });
+            send(*known->second, action.bytes);
             return;
         case Action::Kind::shut:
         case Action::Kind::abort:

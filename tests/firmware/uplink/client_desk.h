@@ -58,9 +58,12 @@ struct FarStream {
     std::vector<Bytes> pings;  ///< their payloads
     std::vector<Instant> pinged_at;
     std::size_t records = 0;  ///< messages that came
+    uplink::Progress progress;
+    Instant busy{};  ///< with what the client sent so far
     std::optional<std::uint16_t> close_code;
-    bool mute = false;  ///< what the far end says is lost
-    bool deaf = false;  ///< what the client says is lost
+    bool mute = false;      ///< what the far end says is lost
+    bool deaf = false;      ///< what the client says is lost
+    bool swallows = false;  ///< though deaf, a proxy on the way takes it
 };
 
 /// A whole Client with a journal, and a hub made of the parts that a real one is made of; between
@@ -109,9 +112,10 @@ public:
     // ---- The network
     std::string network = "net";
     Duration latency = std::chrono::milliseconds(20);
-    std::map<std::string, Far> far;  ///< by the name of the path; else the hub
-    bool route[2] = {true, true};    ///< direct, proxied: streams come about
-    Duration connect_takes{};        ///< beside the latency
+    std::map<std::string, Far> far;      ///< by the name of the path; else the hub
+    bool route[2] = {true, true};        ///< direct, proxied: streams come about
+    Duration connect_takes{};            ///< beside the latency
+    std::uint64_t bytes_per_second = 0;  ///< that the client may send on each stream; 0: no limit
     Error route_error{ErrorCode::refused, "the connection was refused"};
     bool one_by_one = false;  ///< each byte for the client comes by itself
     bool late = false;        ///< what comes for streams that were dropped is told all the same
@@ -147,6 +151,8 @@ public:
 private:
     void turn();
     void act(uplink::Action action);
+    void tell_progress();
+    void send(FarStream& to, ByteView bytes);
     void open(uplink::StreamId id, bool proxied);
     void step();
     [[nodiscard]] Instant next_event() const;

@@ -107,8 +107,14 @@ TEST_GROUP(Stream) {
         net->settle(50ms);
         CHECK(given < kTotal);  // the paused reader holds the sender back
         CHECK_EQUAL(0u, net->client->received_size);
+        const net::Stream& sender = *net->server->stream;
+        const std::uint64_t taken = sender.bytes_acknowledged();
+        CHECK(taken < sender.bytes_sent());
         net->client->stream->resume();
         CHECK(net->until([&] { return net->client->received_size >= kTotal; }));
+        CHECK(net->until([&] { return sender.bytes_acknowledged() >= kTotal; }));
+        CHECK(taken < sender.bytes_acknowledged());
+        CHECK_EQUAL(sender.bytes_sent(), sender.bytes_acknowledged());
         CHECK(net->server->writable > 0);
         CHECK(most_unsent <= kLimit + 2 * kPiece + 1000);
     }

@@ -58,6 +58,33 @@ TEST(SimulatedNetwork, bandwidth_takes_its_time) {
     LONGS_EQUAL(10'000, hosts.hub.heard.size());
 }
 
+TEST(SimulatedNetwork, on_a_slow_path_bytes_trickle_and_are_acknowledged_as_they_come) {
+    hosts.path.bytes_per_second = 1000;
+    hosts.connect();
+    hosts.say_up(std::string(10'000, 'x'));
+    LONGS_EQUAL(10'000, network.progress(hosts.up).sent_bytes);
+    LONGS_EQUAL(0, network.progress(hosts.up).acknowledged_bytes);
+    for (std::size_t second = 1; second < 10; ++second) {
+        hosts.pass(1s);
+        CHECK(hosts.hub.heard.size() >= (second - 1) * 1000);
+        CHECK(hosts.hub.heard.size() <= second * 1000);
+        LONGS_EQUAL(hosts.hub.heard.size(), network.progress(hosts.up).acknowledged_bytes);
+    }
+}
+
+TEST(SimulatedNetwork, what_trickles_through_a_box_keeps_it_from_calling_the_stream_idle) {
+    hosts.path.bytes_per_second = 1000;
+    hosts.path.cut.kind = simulated::CutKind::fin;
+    hosts.path.cut.idle = 3s;
+    hosts.connect();
+    hosts.say_up(std::string(10'000, 'x'));
+    hosts.pass(12s);
+    LONGS_EQUAL(10'000, hosts.hub.heard.size());
+    CHECK(hosts.device.is_connected);
+    hosts.pass(3s);
+    LONGS_EQUAL(1, network.counters().cuts);
+}
+
 TEST(SimulatedNetwork, lost_segments_delay_and_stay_in_order) {
     hosts.path.loss_per_mille = 500;
     hosts.connect();
