@@ -230,6 +230,12 @@ void Session::receive_socket(std::span<std::byte> bytes) {
         message_began_ = now.monotonic;
         schedule(std::min(server_.config().message_timeout, server_.config().idle_timeout / 2));
     }
+    if (begins || !out.empty()) {
+        spoke_at_ = now.monotonic;
+    } else if (socket_->in_message() && now.monotonic - spoke_at_ >= kSign) {
+        spoke_at_ = now.monotonic;
+        socket_->send_pong({}, out);
+    }
     if (!out.empty()) {
         transmit(out);
     }

@@ -84,6 +84,9 @@ private:
     [[nodiscard]] Duration quiet_time() const;
 
     static constexpr Duration kFarewell = std::chrono::seconds(1);
+    /// A message that takes longer to come is met with a Pong that often: the peer's own ping
+    /// stands behind it, and boxes on the way may count only what we say.
+    static constexpr Duration kSign = std::chrono::seconds(4);
 
     /// What only HTTP needs.
     struct Http;
@@ -95,6 +98,7 @@ private:
     std::optional<websocket::Connection> socket_;
     Instant heard_at_{};
     Instant message_began_{};      ///< the one that is unfinished
+    Instant spoke_at_{};           ///< to the peer, or when that message began
     std::uint16_t silence_s_ = 0;  ///< how long the peer has said that it may be silent
     bool pinged_ = false;          ///< since it was heard
     bool held_back_ = false;       ///< there is no room for readings

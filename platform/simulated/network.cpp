@@ -15,6 +15,9 @@ constexpr std::size_t kPieceBytes = 16u << 10;
 constexpr std::size_t kSlowPieceBytes = 512;
 constexpr std::uint64_t kPiecesPerSecond = 4;
 
+/// What may wait in front of the bottleneck takes so long.
+constexpr Duration kBottleneck = 2s;
+
 std::size_t piece_size(const Path& path) {
     return path.bytes_per_second == 0
                ? kPieceBytes
@@ -57,16 +60,20 @@ Duration Network::leg(const Path& path) {
     return path.latency + random_.between(0us, path.jitter);
 }
 
-/// When what is sent now has left the bottleneck behind.
-Instant Network::through(Path& path, Side from, std::size_t bytes) {
+/// When what is sent now has left the bottleneck behind. What other streams have sent is in front
+/// of it as far as the bottleneck has room; the rest of it waits in their senders.
+Instant Network::through(Stream& stream, Side from, std::size_t bytes) {
+    Path& path = *stream.path;
+    const Instant now = clock_.now();
     if (path.bytes_per_second == 0) {
-        return clock_.now();
+        return now;
     }
-    Instant& busy = path.busy[from];
-    busy = std::max(busy, clock_.now()) +
-           Duration(
-               static_cast<std::int64_t>(std::uint64_t{bytes} * 1'000'000 / path.bytes_per_second));
-    return busy;
+    const Duration takes(
+        static_cast<std::int64_t>(std::uint64_t{bytes} * 1'000'000 / path.bytes_per_second));
+    Instant& own = stream.ends[from].busy;
+    own = std::max(std::min(path.busy[from], now + kBottleneck), std::max(own, now)) + takes;
+    path.busy[from] = std::max(path.busy[from], now) + takes;
+    return own;
 }
 
 /// When what is through at `sent` is there.
@@ -185,7 +192,7 @@ void Network::transmit(std::uint64_t id, Side from, Bytes piece) {
                      [this, id, from] { end(id, from, {ErrorCode::io, text_of(ErrorCode::io)}); });
         return;
     }
-    const Instant sent = through(*stream.path, from, piece.size());
+    const Instant sent = through(stream, from, piece.size());
     if (sent > clock_.now()) {
         clock_.at(sent, [this, id, from] { passed(id, from); });
     } else {
@@ -331,7 +338,7 @@ void Network::send_end(std::uint64_t id, Side from, ErrorCode code) {
         return;
     }
     count(stream, from);
-    clock_.at(arrival(stream, from, through(*stream.path, from, 0)),
+    clock_.at(arrival(stream, from, through(stream, from, 0)),
               [this, id, to = other(from), code] { deliver_end(id, to, code); });
 }
 

@@ -52,7 +52,7 @@ struct Path {
     Cut cut = {};
     Instant outage_until{};  ///< nothing passes; TCP repeats it afterwards
 
-    Instant busy[2] = {};  ///< the bottleneck, up and down
+    Instant busy[2] = {};  ///< the bottleneck, up and down, by all that was sent over it
 };
 
 /// Who owns sockets. Calls back into the network are allowed from each of these.
@@ -141,6 +141,7 @@ private:
         std::size_t unsent = 0;  ///< by this end, not taken by the other
         Progress progress;
         Instant delivered{};      ///< to this end: in order
+        Instant busy{};           ///< the bottleneck, by what this end sent
         std::deque<Bytes> inbox;  ///< while it is paused
         bool fin_waits = false;   ///< behind the inbox
         Instant doubt = kNever;   ///< since when what it sent vanishes
@@ -170,7 +171,7 @@ private:
     }
     [[nodiscard]] Stream* find(std::uint64_t id);
     [[nodiscard]] Duration leg(const Path& path);
-    [[nodiscard]] Instant through(Path& path, Side from, std::size_t bytes);
+    [[nodiscard]] Instant through(Stream& stream, Side from, std::size_t bytes);
     [[nodiscard]] Instant arrival(Stream& stream, Side from, Instant sent);
     void establish(std::uint64_t id, Instant deadline);
     void transmit(std::uint64_t id, Side from, Bytes piece);

@@ -87,6 +87,17 @@ class Silence(Line):
             self.assertEqual(line.frame(), (PONG, payload))
         self.assert_pinged_and_dropped(line, time.monotonic(), IDLE_S / 2)
 
+    def test_a_message_that_takes_long_is_met_with_pongs(self):
+        line = self.line()
+        # The head of a masked binary message of 1000 bytes, and then a byte now and then.
+        line.connection.socket.sendall(struct.pack(">BBHI", 0x80 | BINARY, 0x80 | 126, 1000, 0))
+        began = time.monotonic()
+        for due in (4, 8):
+            while line.connection.is_silent(0.2):
+                line.connection.socket.sendall(b"x")
+            self.assertEqual(line.frame(), (PONG, b""))
+            self.assert_after(began, due)
+
     def test_a_push_connection_announces_nothing(self):
         push = WebSocket(self.node_.port, "/v1/push")
         self.assert_pinged_and_dropped(push, self.announce(push, 60), IDLE_S / 2)

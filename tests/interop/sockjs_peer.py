@@ -97,10 +97,10 @@ class Connection:
             self.socket.settimeout(PATIENCE)
 
     def is_silent(self, seconds):
-        """Nothing comes in that time, not even the end."""
+        """Nothing comes in that time, not even the end. What comes is left for who reads next."""
         self.socket.settimeout(seconds)
         try:
-            return not self.unread and self.socket.recv(1) is None
+            return not self.unread and self.socket.recv(1, socket.MSG_PEEK) is None
         except TimeoutError:
             return True
         finally:

@@ -61,6 +61,7 @@ private:
         std::unique_ptr<websocket::Connection> socket;
         CarrierPtr carrier;
         Instant heard_at{};
+        Instant spoke_at{};
         Duration announced{};  ///< how silent it may become
         std::uint64_t sent_bytes = 0;
         bool pinged = false;

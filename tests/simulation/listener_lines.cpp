@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 using simulated::SocketId;
 
 constexpr Duration kRetryAfterSuperseded = 30s;
+/// As in firmware/app/session.h.
+constexpr Duration kSign = 4s;
 constexpr std::size_t kLineMessageBytes = 9u << 20;
 
 Duration announced_by(ByteView payload) {
@@ -70,8 +72,11 @@ void Listener::receive_socket(SocketId id, std::span<std::byte> bytes) {
     using Kind = websocket::Event::Kind;
     Connection& connection = connections_.at(id);
     const CarrierPtr carrier = connection.carrier;
+    const Instant now = owner_.now().monotonic;
+    bool begins = !connection.socket->in_message();
     Bytes out;
     while (const std::optional<websocket::Event> event = connection.socket->next(bytes, out)) {
+        begins = begins || event->kind == Kind::binary;
         if (event->kind == Kind::binary) {
             if (!message(carrier, event->payload)) {
                 return;
@@ -89,6 +94,12 @@ void Listener::receive_socket(SocketId id, std::span<std::byte> bytes) {
             setting_.network.shut(id);
             return;
         }
+    }
+    if (begins || !out.empty()) {
+        connection.spoke_at = now;
+    } else if (connection.socket->in_message() && now - connection.spoke_at >= kSign) {
+        connection.spoke_at = now;
+        connection.socket->send_pong({}, out);
     }
     transmit(id, out);
     send_due(carrier);

@@ -1,4 +1,4 @@
-// Runs worlds out of seeds: simulate [--seeds N] [--seed S] [--seconds T] [--half 0|1] [--trace]
+// Runs worlds out of seeds: simulate [--seeds N] [--seed S] [--seconds T] [--trace]
 
 #include <chrono>
 #include <cstdint>
@@ -19,21 +19,18 @@ using simulation::World;
 struct Arguments {
     std::uint64_t first = 0;  ///< 0: drawn from the time
     std::uint64_t count = 1000;
-    std::uint64_t half = 0;  ///< two processes that begin at one time take different seeds
-    double seconds = 0;      ///< 0: no limit
+    double seconds = 0;  ///< 0: no limit
     bool trace = false;
     bool verbose = false;
     bool all = false;
 };
 
 constexpr const char* kUsage =
-    "usage: simulate [--seeds N] [--seed S] [--seconds T] [--half 0|1] [--trace] [--verbose] "
-    "[--all]\n"
+    "usage: simulate [--seeds N] [--seed S] [--seconds T] [--trace] [--verbose] [--all]\n"
     "\n"
     "  --seeds N    so many worlds (1000)\n"
     "  --seed S     the first of them; without --seeds: this one alone\n"
     "  --seconds T  stop after so long\n"
-    "  --half H     1: other seeds than with 0, where --seed is not given\n"
     "  --trace      tell all that happens\n"
     "  --verbose    a line for each world\n"
     "  --all        go on after a failure\n";
@@ -54,8 +51,6 @@ std::optional<Arguments> parse(int argc, char** argv) {
             counted = true;
         } else if (i + 1 < argc && key == "--seed") {
             arguments.first = std::strtoull(argv[++i], nullptr, 10);
-        } else if (i + 1 < argc && key == "--half") {
-            arguments.half = std::strtoull(argv[++i], nullptr, 10);
         } else if (i + 1 < argc && key == "--seconds") {
             arguments.seconds = std::strtod(argv[++i], nullptr);
             arguments.count = counted ? arguments.count : 1u << 30;
@@ -89,8 +84,7 @@ int run(const Arguments& arguments) {
     if (first == 0) {
         first = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
                                            std::chrono::seconds(1)) *
-                    1'000'000 +
-                arguments.half * 500'000;
+                1'000'000;
         std::printf("first seed %llu\n", number(first));
     }
     World::Counts all;
