@@ -124,6 +124,7 @@ void AdaptiveHeartbeat::opened(Instant now) {
     }
     live_ = true;
     opened_at_ = heard_ = beat_ = now;
+    survived_ = {};
     ping_sent_ = waiting_since_ = kNever;
     renew_at_ = lifetime_.lifetime() == Duration{}
                     ? kNever
@@ -140,13 +141,18 @@ void AdaptiveHeartbeat::heard(Instant now, bool owes_answer) {
         measure(now - ping_sent_);
         search_.main_answered(ping_sent_);
         lifetime_.main_answered(ping_sent_);
-        beat_ = std::max(beat_, ping_sent_);
+        answered(ping_sent_);
         draw();
     } else if (waiting_since_ != kNever) {
-        beat_ = std::max(beat_, waiting_since_);
+        answered(waiting_since_);
     }
     ping_sent_ = kNever;
     waiting_since_ = owes_answer ? now : kNever;
+}
+
+void AdaptiveHeartbeat::answered(Instant sent_at) {
+    survived_ = std::max(survived_, sent_at - beat_);
+    beat_ = std::max(beat_, sent_at);
 }
 
 void AdaptiveHeartbeat::sent(Instant now) {
@@ -220,7 +226,7 @@ EndCause AdaptiveHeartbeat::ended(const LineEnd& end, Instant now) {
         cause = EndCause::lifetime;
     } else if (others > 1) {
         cause = EndCause::several;
-    } else if (idle > search_.safe()) {
+    } else if (idle > std::max(search_.safe(), survived_)) {
         cause = EndCause::idle_cut;
     }
     lesson_ = Lesson{cause, age, idle};
@@ -245,8 +251,11 @@ void AdaptiveHeartbeat::take_lesson() {
     if (lesson.cause != EndCause::idle_cut && lesson.cause != EndCause::unexplained) {
         return;
     }
-    if (search_.blocked()) {
-        blind_ = std::max(options_.min, blind_ / 2);
+    const bool is_blind = search_.blocked() && search_.safe() == Duration{};
+    if (is_blind && lesson.cause == EndCause::idle_cut) {
+        // Nothing to doubt, and no side line to tell an idle limit from a lifetime.
+        blind_ = std::max(options_.min, std::min(blind_ / 2, times(lesson.idle, kShareFloor)));
+        return;
     }
     if (lesson.idle > times(search_.safe(), kNearTheLimit)) {
         greatest_share_ = std::max(kShareFloor, greatest_share_ - kShareStep);

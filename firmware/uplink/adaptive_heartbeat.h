@@ -27,7 +27,7 @@ struct AdaptiveOptions {
 
 /// Why the main line ended.
 enum class EndCause : std::uint8_t {
-    idle_cut,     ///< it was idle for longer than is known to be safe
+    idle_cut,     ///< it was idle for longer than is known to be safe, and than it had been before
     lifetime,     ///< at the age at which lines end on this path
     link_loss,    ///< no new line could be had thereafter
     several,      ///< together with side lines: the link, or all were of the same age
@@ -111,6 +111,7 @@ private:
     void draw();
     void measure(Duration round_trip);
     void take_lesson();
+    void answered(Instant sent_at);
     void housekeeping(Instant now);
     [[nodiscard]] std::optional<LineAction> renewal(Instant now);
     void count_beat(Instant now);
@@ -129,7 +130,8 @@ private:
     bool settled_ = false;  ///< so that side lines may be opened; as `next` found it
     Instant opened_at_{};
     Instant heard_{};
-    Instant beat_{};  ///< when that was sent which was answered last
+    Instant beat_{};       ///< when that was sent which was answered last
+    Duration survived_{};  ///< the longest time for which it was idle, and then answered
     Instant waiting_since_ = kNever;
     Instant ping_sent_ = kNever;
     Instant left_{};  ///< the ping, as far as is known

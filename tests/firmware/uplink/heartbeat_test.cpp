@@ -616,6 +616,37 @@ TEST(HeartbeatOnOnePath, without_side_lines_it_lives_with_a_fixed_interval) {
     LONGS_EQUAL(1, tight.drops().size());
 }
 
+TEST(HeartbeatOnOnePath, without_side_lines_an_idle_cut_is_not_taken_for_a_lifetime) {
+    for (const CutKind kind : {CutKind::fin, CutKind::reset, CutKind::silent}) {
+        for (Duration cut = 5s; cut <= 24s; cut += 1s) {
+            PathSpec spec = cut_at(kind, cut);
+            spec.side_lines_refused = true;
+            PathWorld world(spec, {}, 1);
+            world.run(24h);
+            const std::string text = spec.text() + ": " + std::to_string(world.drops().size()) +
+                                     " drops, " + std::to_string(world.renewals()) + " renewals";
+            CHECK_TEXT(world.drops().size() <= (kind == CutKind::silent ? 3u : 1u), text.c_str());
+            CHECK_TEXT(world.renewals() == 0, text.c_str());
+            CHECK_TEXT(world.report().lifetime == Duration{}, text.c_str());
+            CHECK_TEXT(world.report().interval < cut, text.c_str());
+        }
+    }
+}
+
+TEST(HeartbeatOnOnePath, without_side_lines_a_lifetime_costs_few_drops_and_leaves_the_beat_alone) {
+    for (const Duration lifetime : {70s, 300s, 7200s}) {
+        PathSpec spec;
+        spec.lifetime = lifetime;
+        spec.side_lines_refused = true;
+        PathWorld world(spec, {}, 1);
+        world.run(48h);
+        const std::string text = spec.text() + ": " + std::to_string(world.drops().size());
+        CHECK_TEXT(world.drops().size() <= 2, text.c_str());
+        CHECK_TEXT(world.renewals() > 0, text.c_str());
+        CHECK_TEXT(world.report().interval == 25s, text.c_str());
+    }
+}
+
 TEST(HeartbeatOnOnePath, a_fleet_that_starts_at_one_moment_does_not_beat_at_one_moment) {
     std::vector<Duration> intervals;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
