@@ -189,13 +189,15 @@ void Client::move_to_next(Now now) {
     } else {
         log(Action::Level::debug, "the line is renewed before its time is up");
     }
-    drop_line(kMain, websocket::CloseCode::normal, "the line moves", now);
-    lines_[kMain] = std::move(lines_[kNext]);
+    std::swap(lines_[kMain], lines_[kNext]);
     was_live_ = more_ = renewal_failed_ = false;
     moved_ = true;
     use_heartbeat_of(lines_[kMain]->path, now);
     announce(*lines_[kMain]);
     engine_.renewed(now.monotonic);
+    // Hello first, so that the hub sees this device move, and not leave and come back.
+    send_due(now);
+    drop_line(kNext, websocket::CloseCode::normal, "the line moves", now);
 }
 
 // ---- Turns

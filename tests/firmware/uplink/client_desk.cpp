@@ -514,11 +514,13 @@ void ClientDesk::greeted(hub::Line& young) {
     for (const auto& [id, each] : streams) {
         if (each->line && each->line.get() != &young && each->line->greeted()) {
             each->line->superseded();
+            ++moves;
         }
     }
     for (const auto& [id, line] : sessions) {
         if (line && line.get() != &young && line->greeted()) {
             line->superseded();
+            ++moves;
         }
     }
 }

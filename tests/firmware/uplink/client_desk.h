@@ -147,6 +147,7 @@ public:
     std::map<sockjs::SessionId, std::unique_ptr<hub::Line>> sessions;
     hub::LineOptions line_options;
     std::size_t hellos = 0;
+    std::size_t moves = 0;  ///< Hellos of a device that had not left
 
 private:
     void turn();

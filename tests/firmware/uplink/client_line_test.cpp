@@ -162,6 +162,7 @@ TEST(ClientLines, a_better_way_that_works_again_takes_the_line_without_a_moment_
     net.run(20s);
     LONGS_EQUAL(1, net.open_streams());
     LONGS_EQUAL(0, net.client->engine().reconnects());
+    LONGS_EQUAL(1, net.moves);
     CHECK(net.logged("a better way works again: the line moves to direct"));
     STRCMP_EQUAL("direct", net.notes.back().second.c_str());
 }
@@ -219,9 +220,12 @@ TEST(ClientLines, a_line_of_limited_life_is_renewed_before_it_ends) {
     feed(2min);
     CHECK(net.client->engine().reconnects() <= 1);
     net.must_stay_up = true;
+    const std::size_t hellos = net.hellos;
+    const std::size_t moves = net.moves;
     feed(20min);
     net.must_stay_up = false;
     delivered();
+    LONGS_EQUAL(net.hellos - hellos, net.moves - moves);
     CHECK(net.client->engine().reconnects() <= 1);
     CHECK(net.hellos > 40);
     const auto loud = std::ranges::count_if(net.logs, [](const Action& line) {
