@@ -33,8 +33,18 @@ Client::~Client() = default;
 
 // ---- The main line
 
+/// On the ladder's path; the line that is tried on it already may become it, at whatever point it
+/// is.
 void Client::open_main(Now now) {
-    open_line(kMain, ladder_.path(), now);
+    if (!lines_[kNext] || lines_[kNext]->path != ladder_.path()) {
+        drop_line(kNext, websocket::CloseCode::normal, "", now);
+        open_line(kMain, ladder_.path(), now);
+        return;
+    }
+    lines_[kMain] = std::move(lines_[kNext]);
+    if (lines_[kMain]->up) {
+        main_happened({.kind = Passage::Event::Kind::up}, now);
+    }
 }
 
 void Client::main_happened(const Passage::Event& event, Now now) {
@@ -52,6 +62,7 @@ void Client::main_happened(const Passage::Event& event, Now now) {
                      websocket::CloseCode::normal, event.end, event.trouble, now);
             break;
         case Passage::Event::Kind::passes:
+            drop_line(kNext, websocket::CloseCode::normal, "", now);  // the race is won
             worked(now);
             break;
         case Passage::Event::Kind::pong:
@@ -103,9 +114,9 @@ void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end
         lines_[kMain]->passage->abort();  // nobody hears a farewell
     }
     drop_line(kMain, code, code == websocket::CloseCode::normal ? "" : error.message, now);
-    drop_line(kNext, websocket::CloseCode::normal, "", now);
     more_ = moved_ = renewal_failed_ = false;
     if (proven) {
+        drop_line(kNext, websocket::CloseCode::normal, "", now);
         if (error.code == ErrorCode::closed) {
             log(Action::Level::info, "the line ended: " + error.message);
         } else {
@@ -123,6 +134,7 @@ void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end
         engine_.another_way(first, now.monotonic);
         open_main(now);
     } else {
+        drop_line(kNext, websocket::CloseCode::normal, "", now);
         first_error_.reset();
         log_failure(error, "; readings are kept, and the next tries follow by themselves");
         engine_.disconnected(first, now.monotonic, end);
@@ -166,7 +178,9 @@ void Client::trial_due(Now now) {
 }
 
 void Client::next_happened(const Passage::Event& event, Now now) {
-    if (event.kind == Passage::Event::Kind::passes) {
+    if (is_race()) {
+        raced_happened(event, now);
+    } else if (event.kind == Passage::Event::Kind::passes) {
         move_to_next(now);
     } else if (event.kind == Passage::Event::Kind::ended) {
         log(Action::Level::debug, (is_trial_ ? "a better way, " : "a new line, ") +
@@ -216,6 +230,7 @@ void Client::turn(Now now) {
         }
         leave_deaf_hub(place, now);
     }
+    race_due(now);
     if (lines_[kMain] && lines_[kMain]->up) {
         if (const std::optional<Error> error = engine_.give_up(now.monotonic)) {
             const bool dead = error->code == ErrorCode::timeout;
@@ -250,7 +265,7 @@ Instant Client::deadline() const {
     if (more_ && lines_[kMain] && lines_[kMain]->writable()) {
         return {};
     }
-    Instant due = engine_.deadline();
+    Instant due = std::min(engine_.deadline(), race_at());
     for (const std::unique_ptr<Line>& line : lines_) {
         due = line ? std::min(due, line->passage->deadline()) : due;
     }

@@ -124,7 +124,8 @@ public:
 private:
     /// One passage and its streams.
     struct Line;
-    /// Where lines have their place: the main line, the one it moves to, the side lines.
+    /// Where lines have their place: the main line; the one it moves to, or that is tried beside it
+    /// while it gives no sign; the side lines.
     static constexpr std::size_t kMain = 0;
     static constexpr std::size_t kNext = 1;
     static constexpr std::size_t kFirstSide = 2;
@@ -140,6 +141,13 @@ private:
     void happened(std::size_t place, const Passage::Event& event, Now now);
     void take_orders(std::size_t place, Now now);
     void leave_deaf_hub(std::size_t place, Now now);
+
+    // client_race.cpp: the line that is tried beside one that gives no sign
+    [[nodiscard]] bool is_race() const;
+    [[nodiscard]] Instant race_at() const;
+    void race_due(Now now);
+    void lose_race(Now now);
+    void raced_happened(const Passage::Event& event, Now now);
 
     // client.cpp: what they mean; client_heartbeat.cpp: notes, beats, side lines
     void open_main(Now now);

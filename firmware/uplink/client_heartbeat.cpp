@@ -193,7 +193,7 @@ void Client::side_lines_due(Now now) {
                 if (renewal_failed_) {
                     trial_due(now);  // another way may be the one that lets a new line through
                 }
-                if (!lines_[kNext]) {
+                if (!lines_[kNext] && lines_[kMain]->passes) {
                     is_trial_ = false;
                     open_line(kNext, path(), now);
                 }

@@ -20,6 +20,9 @@ struct Client::Line {
     } ping;
     std::size_t unsent_answers_bytes = 0;  ///< pongs that were given out while it was congested
     std::string peer;
+    Instant began_at{};
+    Instant opened_at = kNever;  ///< its receiving stream
+    Instant up_at = kNever;
     bool up = false;
     bool passes = false;
     Duration announced{};  ///< how silent the hub was told that it may become

@@ -13,12 +13,15 @@ void Client::open_line(std::size_t place, Path path, Now now) {
     options.path = path;
     options.user_agent = options_.uplink.software;
     options.deflate = options_.deflate;
-    options.patience = place == kMain ? ladder_.patience() : options_.ladder.patience_max;
+    options.patience = place == kMain                ? ladder_.patience()
+                       : place == kNext && is_race() ? ladder_.patience_beside()
+                                                     : options_.ladder.patience_max;
     options.message_timeout = options_.message_timeout;
     options.silence = place >= kFirstSide ? kLongestSideLine : silence();
     auto line = std::make_unique<Line>();
     line->path = path;
     line->announced = options.silence;
+    line->began_at = now.monotonic;
     line->passage = make_passage(std::move(options), entropy_, deflate_contexts_, now.monotonic);
     lines_[place] = std::move(line);
     take_orders(place, now);
@@ -90,6 +93,9 @@ void Client::opened(StreamId stream, std::string peer, const std::string& author
     const auto [place, lane] = find(stream);
     if (place != kPlaces) {
         lines_[place]->peer = std::move(peer);
+        if (lane == Lane::receive) {
+            lines_[place]->opened_at = std::min(lines_[place]->opened_at, now.monotonic);
+        }
         if (place == kMain && lane == Lane::receive &&
             engine_.state() == Uplink::State::connecting) {
             lines_[place]->passage->greet(engine_.hello_ahead());
@@ -175,7 +181,10 @@ void Client::leave_deaf_hub(std::size_t place, Now now) {
 
 void Client::happened(std::size_t place, const Passage::Event& event, Now now) {
     Line& line = *lines_[place];
-    line.up = line.up || event.kind == Passage::Event::Kind::up;
+    if (event.kind == Passage::Event::Kind::up) {
+        line.up = true;
+        line.up_at = now.monotonic;
+    }
     line.passes = line.passes || event.kind == Passage::Event::Kind::passes;
     if (event.kind == Passage::Event::Kind::ended) {
         take_orders(place, now);

@@ -37,19 +37,25 @@ void Ladder::on_network(std::optional<Path> worked) {
 
 // ---- Finding one that works
 
-/// Whether the round would go on if the present try failed like this.
-bool Ladder::untried_after(Trouble trouble) const {
+/// How many rungs the round would have left if the present try failed like this.
+std::size_t Ladder::untried_after(Trouble trouble) const {
     if (trouble == Trouble::hub) {
-        return false;
+        return 0;
     }
+    std::size_t untried = 0;
     for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
         const bool ruled_out =
             trouble == Trouble::route && rungs_[rung].proxied == rungs_[at_].proxied;
-        if (rung != at_ && !tried_[rung] && !ruled_out) {
-            return true;
-        }
+        untried += rung != at_ && !tried_[rung] && !ruled_out ? 1 : 0;
     }
-    return false;
+    return untried;
+}
+
+void Ladder::rule_out(std::size_t rung, Trouble trouble) {
+    tried_[rung] = true;
+    for (std::size_t other = 0; trouble == Trouble::route && other < rungs_.size(); ++other) {
+        tried_[other] = tried_[other] || rungs_[other].proxied == rungs_[rung].proxied;
+    }
 }
 
 bool Ladder::failed(Trouble trouble) {
@@ -59,17 +65,12 @@ bool Ladder::failed(Trouble trouble) {
         begin_round(at_);
         return false;
     }
-    if (!untried_after(trouble)) {
+    if (untried_after(trouble) == 0) {
         begin_round(home_);
         patience_ = std::min(patience_ * 2, options_.patience_max);
         return false;
     }
-    tried_[at_] = true;
-    if (trouble == Trouble::route) {
-        for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
-            tried_[rung] = tried_[rung] || rungs_[rung].proxied == rungs_[at_].proxied;
-        }
-    }
+    rule_out(at_, trouble);
     at_ = static_cast<std::size_t>(std::ranges::find(tried_, false) - tried_.begin());
     return true;
 }
@@ -91,7 +92,33 @@ bool Ladder::worked(Instant now) {
 }
 
 Duration Ladder::patience(Trouble trouble) const {
-    return untried_after(trouble) ? patience_ : options_.patience_max;
+    return untried_after(trouble) > 0 ? patience_ : options_.patience_max;
+}
+
+// ---- The next rung beside it
+
+std::optional<Path> Ladder::beside() const {
+    if (known_ && at_ == home_) {
+        return std::nullopt;
+    }
+    for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
+        if (rung != at_ && !tried_[rung]) {
+            return rungs_[rung];
+        }
+    }
+    return std::nullopt;
+}
+
+Duration Ladder::patience_beside() const {
+    return untried_after(Trouble::passage) > 1 ? patience_ : options_.patience_max;
+}
+
+void Ladder::beside_failed(Trouble trouble) {
+    const std::optional<Path> path = beside();
+    if (path) {
+        rule_out(static_cast<std::size_t>(std::ranges::find(rungs_, *path) - rungs_.begin()),
+                 trouble);
+    }
 }
 
 // ---- Trials

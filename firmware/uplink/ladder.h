@@ -52,6 +52,19 @@ public:
     /// no other route is left, though other transports are.
     [[nodiscard]] Duration patience(Trouble trouble = Trouble::passage) const;
 
+    // ---- The next rung beside the present one, when that gives no sign (as RFC 8305 does it)
+
+    /// Where `failed(Trouble::passage)` would lead; it may be tried before that. nullopt: nowhere,
+    /// or `path()` is what worked here, which is tried alone: when a hub comes back, slow with all
+    /// who wait for it, they must not ask twice.
+    [[nodiscard]] std::optional<Path> beside() const;
+    /// How long a try is alone; what the connecting took is added.
+    [[nodiscard]] Duration head_start() const { return patience_ / 5; }
+    /// As `patience`, for the try on `beside()`.
+    [[nodiscard]] Duration patience_beside() const;
+    /// The try on `beside()` failed, and the one on `path()` goes on.
+    void beside_failed(Trouble trouble);
+
     // ---- Better rungs, while a line is up on a lesser one
 
     /// A rung that is to be tried beside the line that is up; once, until `trial_ended`.
@@ -68,7 +81,8 @@ public:
     void line_ended();
 
 private:
-    [[nodiscard]] bool untried_after(Trouble trouble) const;
+    [[nodiscard]] std::size_t untried_after(Trouble trouble) const;
+    void rule_out(std::size_t rung, Trouble trouble);
     void begin_round(std::size_t at);
     void forget_trials();
 

@@ -115,6 +115,8 @@ public:
     [[nodiscard]] virtual std::size_t gathered_bytes() const = 0;
     [[nodiscard]] virtual Instant deadline() const = 0;
     virtual void tick(Instant now) = 0;
+    /// Patience is over: if there was no sign yet that bytes pass, it ends as by time-out.
+    virtual void give_up(Instant now) = 0;
 
 protected:
     Passage() = default;

@@ -242,4 +242,10 @@ void SockJsPassage::tick(Instant now) {
     }
 }
 
+void SockJsPassage::give_up(Instant) {
+    if (client_ && !client_->is_open() && !over_) {
+        client_->tick(kNever);
+    }
+}
+
 }  // namespace holdfast::uplink

@@ -31,6 +31,7 @@ public:
     }
     [[nodiscard]] Instant deadline() const override;
     void tick(Instant now) override;
+    void give_up(Instant now) override;
 
 private:
     struct LaneState {

@@ -327,4 +327,12 @@ void WebSocketPassage::tick(Instant now) {
     }
 }
 
+void WebSocketPassage::give_up(Instant now) {
+    if (sign_due_ != kNever) {
+        patience_ -= sign_due_ - now;
+        sign_due_ = now;
+        tick(now);
+    }
+}
+
 }  // namespace holdfast::uplink

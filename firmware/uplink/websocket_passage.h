@@ -28,6 +28,7 @@ public:
     [[nodiscard]] std::size_t gathered_bytes() const override { return out_.size(); }
     [[nodiscard]] Instant deadline() const override;
     void tick(Instant now) override;
+    void give_up(Instant now) override;
 
 private:
     [[nodiscard]] bool over() const { return end_.has_value() || silent_; }

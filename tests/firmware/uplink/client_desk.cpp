@@ -259,7 +259,10 @@ void ClientDesk::to_client(FarStream& from, Bytes bytes) {
         return;
     }
     const StreamId id = from.id;
-    later(latency, [this, id, bytes = std::move(bytes)]() mutable {
+    const auto slow = answer_takes.find(from.path);
+    const Duration takes = slow == answer_takes.end() ? Duration{} : slow->second;
+    const Duration stalls = std::max(stalled_until - desk.now, Duration{});
+    later(latency + takes + stalls, [this, id, bytes = std::move(bytes)]() mutable {
         FarStream& far_end = stream(id);
         if ((far_end.left && !late) || far_end.ended) {
             return;

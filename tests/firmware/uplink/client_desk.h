@@ -117,10 +117,12 @@ public:
     Duration connect_takes{};            ///< beside the latency
     std::uint64_t bytes_per_second = 0;  ///< that the client may send on each stream; 0: no limit
     Error route_error{ErrorCode::refused, "the connection was refused"};
-    bool one_by_one = false;  ///< each byte for the client comes by itself
-    bool late = false;        ///< what comes for streams that were dropped is told all the same
-    Duration lifetime{};      ///< of WebSockets at the hub; 0: none
-    Duration idle_cut{};      ///< of WebSockets at the hub; 0: none
+    std::map<std::string, Duration> answer_takes;  ///< by the name of the path, beside the latency
+    Instant stalled_until{};                       ///< nothing comes from the far ends before
+    bool one_by_one = false;                       ///< each byte for the client comes by itself
+    bool late = false;    ///< what comes for streams that were dropped is told all the same
+    Duration lifetime{};  ///< of WebSockets at the hub; 0: none
+    Duration idle_cut{};  ///< of WebSockets at the hub; 0: none
     bool cut_is_silent = false;
     std::optional<std::uint64_t> hub_window;  ///< told in Welcome
     bool hub_is_mute = false;                 ///< takes Hello and never says Welcome

@@ -112,7 +112,12 @@ private:
                 }
             }
         }
+        if (chance(30)) {
+            fail_beside(trouble);
+        }
         const bool last = round_is_over();
+        const std::optional<Path> beside = ladder_.beside();
+        require(!beside || !last || trouble == Trouble::route, "a rung beside the last one");
         const Duration patience = ladder_.patience(trouble);
         require(patience >= options_.patience_min && patience <= options_.patience_max,
                 "patience out of bounds");
@@ -126,6 +131,8 @@ private:
         }
         require(more != last, more ? "a round without end" : "a round that ended early");
         if (more) {
+            require(!beside || trouble == Trouble::route || ladder_.path() == *beside,
+                    "what was beside it does not follow");
             const std::size_t next = place(ladder_.path());
             for (std::size_t better = 0; better < next; ++better) {
                 require(tried_.contains(better) || ruled_out_.contains(better),
@@ -141,6 +148,18 @@ private:
         require(ladder_.path() == home_, "a round does not begin at home");
         patience_ = std::min(patience_ * 2, options_.patience_max);
         begin_round();
+    }
+
+    /// The rung that is tried beside it fails as well, before it.
+    void fail_beside(Trouble trouble) {
+        const std::optional<Path> beside = ladder_.beside();
+        if (!beside || trouble == Trouble::route || works(*beside)) {
+            return;
+        }
+        const std::size_t at = place(*beside);
+        require(!tried_.contains(at) && !ruled_out_.contains(at), "tried twice, beside another");
+        tried_[at] = true;
+        ladder_.beside_failed(Trouble::passage);
     }
 
     bool round_is_over() const {

@@ -115,6 +115,64 @@ TEST(Ladder, a_hub_that_says_no_is_asked_again_the_same_way_and_the_round_begins
     CHECK_TRUE(ladder.path() == kDirect);
 }
 
+// ---- The next rung beside the present one
+
+TEST(Ladder, beside_a_try_is_where_its_failure_leads) {
+    Ladder ladder{with_proxy()};
+    while (const std::optional<Path> beside = ladder.beside()) {
+        CHECK_TRUE(ladder.failed(Trouble::passage));
+        CHECK_TRUE(ladder.path() == *beside);
+    }
+    CHECK_TRUE(ladder.path() == kDirectXhr);
+    ladder.beside_failed(Trouble::passage);
+    CHECK_TRUE(!ladder.failed(Trouble::passage));
+}
+
+TEST(Ladder, what_failed_beside_a_try_is_not_tried_again_in_this_round) {
+    Ladder ladder{LadderOptions{}};
+    ladder.beside_failed(Trouble::passage);
+    CHECK_TRUE(ladder.path() == kDirect && *ladder.beside() == kDirectXhr);
+    STRCMP_EQUAL("direct direct+xhr", round_of(ladder, Trouble::passage).c_str());
+    STRCMP_EQUAL("direct direct+xhr_streaming direct+xhr",
+                 round_of(ladder, Trouble::passage).c_str());
+}
+
+TEST(Ladder, a_route_that_fails_beside_a_try_leaves_that_try_alone) {
+    Ladder ladder{with_proxy()};
+    ladder.beside_failed(Trouble::route);
+    CHECK_TRUE(ladder.path() == kProxy);
+    STRCMP_EQUAL("proxy direct direct+xhr_streaming direct+xhr",
+                 round_of(ladder, Trouble::passage).c_str());
+}
+
+TEST(Ladder, what_worked_here_is_tried_alone_and_the_others_are_not) {
+    Ladder ladder{LadderOptions{}};
+    ladder.on_network(kDirectStreaming);
+    CHECK_TRUE(!ladder.beside());
+    CHECK_TRUE(ladder.failed(Trouble::passage));
+    CHECK_TRUE(ladder.path() == kDirect && *ladder.beside() == kDirectXhr);
+    (void)ladder.worked(now);
+    ladder.line_ended();
+    CHECK_TRUE(!ladder.beside());
+}
+
+TEST(Ladder, the_head_start_grows_with_patience) {
+    const LadderOptions options;
+    Ladder ladder{options};
+    CHECK_TRUE(ladder.head_start() == options.patience_min / 5);
+    (void)round_of(ladder, Trouble::passage);
+    CHECK_TRUE(ladder.head_start() == options.patience_min / 5 * 2);
+}
+
+TEST(Ladder, the_last_that_is_tried_beside_is_waited_for_longest) {
+    const LadderOptions options;
+    Ladder ladder{options};
+    CHECK_TRUE(ladder.patience_beside() == options.patience_min);
+    ladder.beside_failed(Trouble::passage);
+    CHECK_TRUE(ladder.patience() == options.patience_min);
+    CHECK_TRUE(ladder.patience_beside() == options.patience_max);
+}
+
 // ---- What worked
 
 TEST(Ladder, what_worked_is_news_once) {
