@@ -24,7 +24,7 @@ struct LadderOptions {
     Duration patience_min = std::chrono::milliseconds(1200);
     Duration patience_max = std::chrono::seconds(10);
     /// A better rung than the one that works is tried again after so long, then twice as long …
-    Duration trial_min = std::chrono::minutes(1);
+    Duration trial_min = std::chrono::seconds(10);
     Duration trial_max = std::chrono::hours(24);
 };
 

@@ -377,8 +377,8 @@ TEST(Ladder, lines_that_are_cut_young_neither_put_trials_off_nor_make_them_many)
         CHECK_TRUE(ladder.deadline() == kNever);
         now += 3s;
     }
-    // After 1, 3, 7 … minutes.
-    LONGS_EQUAL(10, trials);
+    // After 10, 30, 70 … seconds.
+    LONGS_EQUAL(13, trials);
 }
 
 TEST(Ladder, another_rung_or_network_begins_with_the_shortest_wait) {
