@@ -49,7 +49,7 @@ http::Response asset(const http::Request& request, const dashboard::Asset& found
     http::Response response;
     response.headers.emplace_back("ETag", std::string(found.etag));
     response.headers.emplace_back("Cache-Control", "no-cache");
-    if (request.header("If-None-Match") == found.etag) {
+    if (request.has_entity(found.etag)) {
         response.status = 304;
         return response;
     }

@@ -32,6 +32,24 @@ bool holds_token(const Headers& headers, std::string_view name, std::string_view
     return found;
 }
 
+/// The opaque part of the entity tag that `list` begins with, with its quotes; taken off. "" if
+/// there is none (any more).
+std::string_view take_entity_tag(std::string_view& list) {
+    while (!list.empty() && (is_blank(list.front()) || list.front() == ',')) {
+        list.remove_prefix(1);
+    }
+    if (list.starts_with("W/")) {
+        list.remove_prefix(2);
+    }
+    const std::size_t end = list.starts_with('"') ? list.find('"', 1) : std::string_view::npos;
+    if (end == std::string_view::npos) {
+        return {};
+    }
+    const std::string_view tag = list.substr(0, end + 1);
+    list.remove_prefix(tag.size());
+    return tag;
+}
+
 /// RFC 9110, Section 6.4.1: these never have content.
 bool is_bodiless(int status) {
     return status / 100 == 1 || status == 204 || status == 304;
@@ -47,6 +65,22 @@ std::size_t Request::count(std::string_view name) const {
 }
 bool Request::has_token(std::string_view name, std::string_view token) const {
     return holds_token(headers, name, token);
+}
+bool Request::has_entity(std::string_view etag) const {
+    return std::ranges::any_of(headers, [etag](const auto& header) {
+        if (!equal_without_case(header.first, "If-None-Match")) {
+            return false;
+        }
+        std::string_view list = trim(header.second);
+        if (list == "*") {
+            return true;
+        }
+        std::string_view tag = take_entity_tag(list);
+        while (!tag.empty() && tag != etag) {
+            tag = take_entity_tag(list);
+        }
+        return !tag.empty();
+    });
 }
 
 std::string_view Response::header(std::string_view name) const {

@@ -30,6 +30,10 @@ struct Request {
     /// Whether a comma-separated header (all of that name together) holds `token`, without regard
     /// to case.
     [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
+    /// Whether who asks has what is tagged `etag` ("\"x\"", with its quotes) already: answer 304.
+    /// By If-None-Match, whose tags compare weakly (RFC 9110, Sections 8.8.3.2 and 13.1.2), since a
+    /// proxy that compresses weakens them.
+    [[nodiscard]] bool has_entity(std::string_view etag) const;
 };
 
 struct Response {

@@ -115,7 +115,7 @@ http::Response iframe(const http::Request& request, std::string_view script, Wal
     http::Response response;
     response.headers.emplace_back("ETag", tag);
     add_cache(response, now);
-    if (request.has_token("If-None-Match", tag) || request.has_token("If-None-Match", "*")) {
+    if (request.has_entity(tag)) {
         response.status = 304;
         return response;
     }

@@ -24,6 +24,27 @@ TEST(Message, tokens_of_all_headers_of_a_name_are_found) {
     CHECK_FALSE(response.has_token("Connection", ""));
 }
 
+TEST(Message, if_none_match_compares_weakly_in_lists_and_by_an_asterisk) {
+    const auto has = [](const std::vector<std::string>& values) {
+        Request request;
+        for (const std::string& value : values) {
+            request.headers.emplace_back("if-none-match", value);
+        }
+        return request.has_entity("\"aB\"");
+    };
+    for (const char* value :
+         {"\"aB\"", "W/\"aB\"", " W/\"aB\"\t", "\"x\", \"aB\"", "W/\"x\",,W/\"aB\", \"y\"",
+          "\"x,y\",\"aB\"", "*", " * ", "\"aB\", junk"}) {
+        CHECK_TRUE_TEXT(has({value}), value);
+    }
+    for (const char* value : {"", "\"x\"", "aB", "\"ab\"", "\"aB", "w/\"aB\"", "W/", "W/*", "**",
+                              "\"x, \"aB\"", "\"*\"", "\"\""}) {
+        CHECK_FALSE_TEXT(has({value}), value);
+    }
+    CHECK_FALSE(has({}));
+    CHECK_TRUE(has({"\"x\"", "\"aB\""}));
+}
+
 TEST_GROUP(ToWire){};
 
 TEST(ToWire, adds_length_and_connection) {

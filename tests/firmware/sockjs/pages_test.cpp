@@ -84,6 +84,7 @@ TEST(SockjsPages, the_iframe_is_cached_for_a_year) {
     const http::Response again = desk.get("/s/iframe.html", {{"If-None-Match", "\"x\", " + tag}});
     LONGS_EQUAL(304, again.status);
     LONGS_EQUAL(0, again.count("Content-Type"));
+    LONGS_EQUAL(304, desk.get("/s/iframe.html", {{"If-None-Match", "W/" + tag}}).status);
     LONGS_EQUAL(200, desk.get("/s/iframe.html", {{"If-None-Match", "\"x\""}}).status);
 }
 
