@@ -145,5 +145,8 @@ struct Url {
 };
 /// Schemes http, https, ws, wss. Errors: invalid (says what is wrong).
 [[nodiscard]] Result<Url> parse_url(std::string_view url);
+/// "http://host:port" of a Location, for messages: what follows may hold what is nobody's business.
+/// Printable ASCII, cut at 80 characters. "" if it names no host.
+[[nodiscard]] std::string site_of(std::string_view location);
 
 }  // namespace holdfast::http

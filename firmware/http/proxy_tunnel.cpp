@@ -194,11 +194,9 @@ private:
         return out;
     }
 
-    /// The host only: what follows it may hold what is nobody's business.
     [[nodiscard]] std::string elsewhere() const {
-        const auto url = parse_url(head_.header("Location"));
-        const std::string host = url ? quoted(url->authority()) : "";
-        return host.empty() ? "" : ", to " + host;
+        const std::string site = quoted(site_of(head_.header("Location")));
+        return site.empty() ? "" : ", to " + site;
     }
 
     [[nodiscard]] std::string unauthorized() const {

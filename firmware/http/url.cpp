@@ -123,4 +123,20 @@ Result<Url> parse_url(std::string_view url) {
     return out;
 }
 
+std::string site_of(std::string_view location) {
+    constexpr std::size_t kLongest = 80;
+    const std::size_t separator = location.find("://");
+    if (separator == std::string_view::npos) {
+        return {};
+    }
+    const auto url = parse_url(location.substr(0, location.find_first_of("/?#", separator + 3)));
+    if (!url) {
+        return {};
+    }
+    std::string site = url->scheme + "://" + url->authority();
+    std::ranges::replace_if(
+        site, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || is_control(c); }, '?');
+    return site.substr(0, kLongest);
+}
+
 }  // namespace holdfast::http

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "firmware/base/text.h"
-#include "firmware/http/syntax.h"
 #include "firmware/journal/wire.h"
 
 namespace holdfast::uplink {
@@ -15,16 +14,14 @@ constexpr const char* kProtocol = "holdfast.v1";
 
 /// What came in place of 101, for the person who looks for the cause.
 Error refusal(const http::Response& response, Error error) {
-    constexpr std::size_t kLongestAddress = 200;
     const int status = response.status;
     const bool has_words = error.message.find(": ") != std::string::npos;
     if (status >= 400 && has_words) {
         return std::move(error).context("the answer to the WebSocket handshake");
     }
     if (status >= 300 && status < 400) {
-        std::string where(response.header("Location").substr(0, kLongestAddress));
-        std::ranges::replace_if(where, http::is_control, ' ');
-        error.message += where.empty() ? "" : ", to " + where;
+        const std::string site = http::site_of(response.header("Location"));
+        error.message += site.empty() ? "" : ", to " + site;
         error.message += ": a captive portal or a proxy answers in place of the hub";
     } else if (status == 200) {
         error.message += ": a captive portal, or a proxy that does not forward Upgrade, answers";

@@ -41,7 +41,8 @@ Error refusal(const http::Response& response, const std::string& key, const Clie
     constexpr std::size_t kMostWords = 200;
     std::string message = "the server answered " + std::to_string(response.status) + " " +
                           std::string(http::reason_phrase(response.status));
-    if (response.header("Content-Type").starts_with("text/plain") &&
+    // A redirection's words are its address once more, which may hold a token of a portal.
+    if (response.status / 100 != 3 && response.header("Content-Type").starts_with("text/plain") &&
         !repeats(response.body, key, offer)) {
         std::string words = response.body.substr(0, kMostWords);
         std::ranges::replace_if(words, http::is_control, ' ');

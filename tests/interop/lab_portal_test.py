@@ -29,7 +29,7 @@ class Portal(Lab):
 
     def test_portal_that_redirects(self):
         self.portal((302, {"Location": "http://10.77.1.1/login"}, ""))
-        hub, gateway = self.assert_named_and_passed("302", "http://10.77.1.1/login", "captive portal", status="captive portal")
+        hub, gateway = self.assert_named_and_passed("302", "to http://10.77.1.1: a captive portal", "captive portal", status="captive portal")
         # A login that runs out: what is established goes on, and the cable ends that.
         self.rules(redirect=ALL_TO_PORTAL)
         self.pull_cable(1)

@@ -363,7 +363,8 @@ TEST(ProxyTunnel, a_captive_portal_is_recognised) {
     expect_error(
         "HTTP/1.1 302 Found\r\nLocation: http://login.example/?mac=1\r\n\r\n",
         ErrorCode::unsupported,
-        "the proxy p.example:3128 sends us elsewhere, to login.example (302 Found)" + portal);
+        "the proxy p.example:3128 sends us elsewhere, to http://login.example (302 Found)" +
+            portal);
     expect_error("HTTP/1.1 301 \r\nLocation: /login\r\n\r\n", ErrorCode::unsupported,
                  "the proxy p.example:3128 sends us elsewhere (301 Moved Permanently)" + portal);
     expect_error("HTTP/1.1 511 \r\n\r\n", ErrorCode::unsupported,

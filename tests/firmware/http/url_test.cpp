@@ -69,4 +69,24 @@ TEST(Url, errors_never_repeat_a_password) {
     }
 }
 
+TEST(Url, of_a_location_scheme_and_host_are_for_messages) {
+    for (const auto& [location, site] :
+         {std::pair{"http://portal.test/login?token=1", "http://portal.test"},
+          {"HTTPS://Portal.test:8443?token=1", "https://Portal.test:8443"},
+          {"http://h#token", "http://h"},
+          {"http://h:80/a b#c", "http://h"},
+          {"http://[fd00::1]:8080/x", "http://[fd00::1]:8080"},
+          {"http://user:secret@h/x", "http://h"},
+          {"http://h\xc3\xa4/x", "http://h??"},
+          {"http://h\x1b[0m/x", ""},
+          {"/login?token=1", ""},
+          {"//h/login", ""},
+          {"app://h/x", ""},
+          {"http:///x", ""},
+          {"", ""}}) {
+        STRCMP_EQUAL(site, site_of(location).c_str());
+    }
+    LONGS_EQUAL(80, site_of("http://" + std::string(300, 'h')).size());
+}
+
 }  // namespace holdfast::http

@@ -366,7 +366,7 @@ void ClientDesk::answer(FarStream& to, const http::Request& request) {
             say(to, plain("200 OK", "Content-Type: text/html\r\n", "<html>Log in here</html>"));
             return;
         case Far::found:
-            say(to, plain("302 Found", "Location: http://portal.test/login\r\n", ""));
+            say(to, plain("302 Found", "Location: http://portal.test/login?token=1\r\n", ""));
             return;
         case Far::bad_request:
             say(to, plain("400 Bad Request", "", "no"));

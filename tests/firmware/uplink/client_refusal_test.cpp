@@ -44,7 +44,7 @@ TEST(ClientRefusals, a_page_in_place_of_101) {
     another_way(Far::page, "200 OK: a captive portal, or a proxy that does not forward Upgrade");
 }
 TEST(ClientRefusals, a_redirection_in_place_of_101) {
-    another_way(Far::found, "302 Found, to http://portal.test/login: a captive portal or a proxy");
+    another_way(Far::found, "302 Found, to http://portal.test: a captive portal or a proxy");
 }
 TEST(ClientRefusals, status_400_in_place_of_101) {
     another_way(Far::bad_request, "400 Bad Request: a proxy on the way may not forward Upgrade");

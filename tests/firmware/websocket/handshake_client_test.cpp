@@ -157,6 +157,15 @@ TEST(ClientHandshake, refusal_names_the_status_and_the_servers_words) {
                  handshake().check(response).error().message.c_str());
 }
 
+TEST(ClientHandshake, refusal_does_not_repeat_where_a_redirection_leads) {
+    http::Response response;
+    response.status = 302;
+    response.headers = {{"Content-Type", "text/plain"}};
+    response.body = "Found. Redirecting to http://portal.test/login?token=1";
+    STRCMP_EQUAL("the server answered 302 Found",
+                 handshake().check(response).error().message.c_str());
+}
+
 TEST(ClientHandshake, refusal_does_not_repeat_what_the_request_held) {
     const ClientHandshake sent = handshake({.headers = {{"Authorization", "Bearer s3cret-token"}}});
     http::Response response;
