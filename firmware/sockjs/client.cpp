@@ -140,7 +140,7 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
         take_frames(body);
     }
     if (!whole && state_ != State::closed) {
-        fail_with(whole.error().code, whole.error().message);
+        fail_with(whole.error().code, answer_to(which) + ": " + whole.error().message);
         return;
     }
     if (state_ != State::closed && *whole) {
@@ -154,10 +154,7 @@ bool Client::status_is_good(Lane which, int status) {
     if (status == (which == Lane::send ? 204 : 200)) {
         return true;
     }
-    const std::string what = which == Lane::send  ? "xhr_send"
-                             : options_.streaming ? "xhr_streaming"
-                                                  : "xhr";
-    const std::string said = what + " was answered " + std::to_string(status) + " " +
+    const std::string said = request_name(which) + " was answered " + std::to_string(status) + " " +
                              std::string(http::reason_phrase(status));
     switch (status) {
         case 401:
@@ -187,7 +184,7 @@ void Client::take_frames(std::string_view body) {
         const std::size_t end = body.find('\n');
         const std::size_t size = std::min(end, body.size());
         if (line_.size() + size > limits_.frame_bytes) {
-            fail_with(ErrorCode::too_large, "a SockJS frame is larger than " +
+            fail_with(ErrorCode::too_large, answer_to(Lane::receive) + ": a frame is larger than " +
                                                 std::to_string(limits_.frame_bytes) + " bytes");
             return;
         }
@@ -195,7 +192,8 @@ void Client::take_frames(std::string_view body) {
         if (line_.empty() &&
             std::string_view("ohamc").find(body.front()) == std::string_view::npos) {
             fail_with(ErrorCode::invalid,
-                      "what came is no SockJS frame; a proxy may have answered");
+                      answer_to(Lane::receive) +
+                          ": what came is no SockJS frame; a proxy may have answered");
             return;
         }
         line_.append(body.substr(0, size));
@@ -210,14 +208,14 @@ void Client::take_frames(std::string_view body) {
 void Client::take_frame(std::string_view text) {
     Result<ServerFrame> frame = read_server_frame(text, limits_.messages_per_frame);
     if (!frame) {
-        fail_with(frame.error().code, frame.error().message);
+        fail_with(frame.error().code, answer_to(Lane::receive) + ": " + frame.error().message);
         return;
     }
     const bool prelude = text.size() > 1 && text[0] == 'h';
     frame_seen_ = frame_seen_ || !prelude;
     if (std::holds_alternative<OpenFrame>(*frame)) {
         if (state_ == State::open) {
-            fail_with(ErrorCode::not_found, "the server has forgotten the session");
+            fail_with(ErrorCode::not_found, "the server has forgotten the SockJS session");
             return;
         }
         state_ = State::open;
@@ -230,7 +228,8 @@ void Client::take_frame(std::string_view text) {
             close->code);
     } else if (auto* const messages = std::get_if<MessagesFrame>(&*frame)) {
         if (state_ != State::open) {
-            fail_with(ErrorCode::invalid, "messages came before the session was open");
+            fail_with(ErrorCode::invalid,
+                      answer_to(Lane::receive) + ": messages came before the session was open");
             return;
         }
         for (std::string& message : messages->messages) {
@@ -248,10 +247,10 @@ void Client::response_is_whole(Lane which, bool keep_alive) {
         return;
     }
     if (!line_.empty()) {
-        fail_with(ErrorCode::invalid, "an answer ended inside a SockJS frame");
+        fail_with(ErrorCode::invalid, answer_to(which) + " ended inside a frame");
     } else if (!frame_seen_) {
         // Asking again and again would load the network and lead nowhere.
-        fail_with(ErrorCode::invalid, "an answer ended without a SockJS frame");
+        fail_with(ErrorCode::invalid, answer_to(which) + " ended without a frame");
     }
 }
 
@@ -269,14 +268,24 @@ void Client::disconnected(Lane which, Instant now, const Error& why) {
         return;
     }
     if (unanswered) {
-        fail_with(why.code, why.message);
+        fail_with(why.code, "in place of " + answer_to(which) + ": " + why.message);
         return;
     }
-    if (const Result<void> ended = state.response->finish(); !ended) {
-        fail_with(ended.error().code, ended.error().message);
+    if (!state.response->finish()) {
+        fail_with(why.code, answer_to(which) + " broke off: " + why.message);
         return;
     }
     response_is_whole(which, false);
+}
+
+std::string Client::request_name(Lane which) const {
+    return which == Lane::send  ? "SockJS xhr_send"
+           : options_.streaming ? "SockJS xhr_streaming"
+                                : "SockJS xhr";
+}
+
+std::string Client::answer_to(Lane which) const {
+    return "the answer to " + request_name(which);
 }
 
 void Client::fail_with(ErrorCode error, std::string why, std::uint16_t close_code) {
@@ -319,14 +328,14 @@ void Client::tick(Instant now) {
     }
     if (state_ == State::opening && now >= began_at_ + options_.open_timeout) {
         fail_with(ErrorCode::timeout,
-                  options_.streaming
-                      ? "no SockJS frame came in time: a proxy may hold streaming answers back"
-                      : "no SockJS frame came in time");
+                  "no frame came in time on " + request_name(Lane::receive) +
+                      (options_.streaming ? ": a proxy may hold streaming answers back" : ""));
     } else if (lane(Lane::send).response &&
                now >= lane(Lane::send).asked_at + options_.answer_timeout) {
-        fail_with(ErrorCode::timeout, "xhr_send was not answered in time");
+        fail_with(ErrorCode::timeout, request_name(Lane::send) + " was not answered in time");
     } else {
-        fail_with(ErrorCode::timeout, "the server was silent for too long");
+        fail_with(ErrorCode::timeout,
+                  "the server was silent for too long on " + request_name(Lane::receive));
     }
 }
 

@@ -73,10 +73,11 @@ public:
     struct Event {
         enum class Kind : std::uint8_t { opened, message, closed };
         Kind kind;
-        std::string text = {};  ///< the message, or why it is closed
+        std::string text = {};  ///< the message, or why it is closed, and by which request
         /// Of `closed`. closed: the server said so (`close_code` is not 0), or a connection was
-        /// lost. not_found, unauthorized, refused, unsupported: the status of an answer.
-        /// invalid: an answer is not SockJS. too_large: a limit. timeout: silence.
+        /// lost; then it is what `disconnected` was told, such as io or timeout. not_found,
+        /// unauthorized, refused, unsupported: the status of an answer. invalid: an answer is not
+        /// SockJS. too_large: a limit. timeout: silence.
         ErrorCode error = ErrorCode::closed;
         std::uint16_t close_code = 0;
         bool wants_bearer = false;  ///< of `unauthorized`: the answer asks for a Bearer token
@@ -119,6 +120,8 @@ private:
     void take_frames(std::string_view body);
     void take_frame(std::string_view text);
     void response_is_whole(Lane which, bool keep_alive);
+    [[nodiscard]] std::string request_name(Lane which) const;  ///< for messages
+    [[nodiscard]] std::string answer_to(Lane which) const;
     void fail_with(ErrorCode error, std::string why, std::uint16_t close_code = 0);
 
     ClientOptions options_;

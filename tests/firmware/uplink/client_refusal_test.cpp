@@ -137,7 +137,7 @@ TEST(ClientRefusals, the_hubs_own_401_is_not_the_ways_fault_on_sockjs_either) {
     net.run(5min);
     CHECK(std::ranges::count(net.tries, "direct") <= 1);
     CHECK(std::ranges::count(net.tries, "direct+xhr") == 0);
-    CHECK(net.logged("xhr_streaming was answered 401 Unauthorized"));
+    CHECK(net.logged(": SockJS xhr_streaming was answered 401 Unauthorized"));
 }
 
 TEST(ClientRefusals, streaming_that_is_held_back_leads_to_polling) {
@@ -149,13 +149,28 @@ TEST(ClientRefusals, streaming_that_is_held_back_leads_to_polling) {
     }
     STRCMP_EQUAL("", net.compare().c_str());
     STRCMP_EQUAL("direct+xhr", name(net.client->path()).c_str());
-    CHECK(net.logged("no SockJS frame came in time: a proxy may hold streaming answers back"));
+    CHECK(
+        net.logged("no frame came in time on SockJS xhr_streaming: a proxy may hold streaming "
+                   "answers back"));
 }
 
-TEST(ClientRefusals, every_answer_to_sockjs_leads_to_the_next_way) {
-    for (const Far far : {Far::page, Far::found, Far::bad_request, Far::forbidden, Far::upgrade,
-                          Far::bad_gateway, Far::fin, Far::reset, Far::silence, Far::garbage,
-                          Far::endless_head, Far::endless_page, Far::slow_page}) {
+TEST(ClientRefusals, every_answer_to_sockjs_is_named_and_leads_to_the_next_way) {
+    for (const auto& [far, why] :
+         {std::pair{Far::page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"},
+          {Far::found, "SockJS xhr_streaming was answered 302 Found"},
+          {Far::bad_request, "SockJS xhr_streaming was answered 400 Bad Request"},
+          {Far::forbidden, "SockJS xhr_streaming was answered 403 Forbidden"},
+          {Far::upgrade, "SockJS xhr_streaming was answered 426 Upgrade Required"},
+          {Far::bad_gateway, "SockJS xhr_streaming was answered 502 Bad Gateway"},
+          {Far::fin,
+           "in place of the answer to SockJS xhr_streaming: the peer ended the connection"},
+          {Far::reset,
+           "in place of the answer to SockJS xhr_streaming: the peer reset the connection"},
+          {Far::silence, "no frame came in time on SockJS xhr_streaming"},
+          {Far::garbage, "the answer to SockJS xhr_streaming: what came is no HTTP response"},
+          {Far::endless_head, "the answer to SockJS xhr_streaming: the response's head is larger"},
+          {Far::endless_page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"},
+          {Far::slow_page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"}}) {
         ClientDesk each;
         each.desk.sample(3);
         each.far["direct"] = Far::page;
@@ -165,7 +180,9 @@ TEST(ClientRefusals, every_answer_to_sockjs_leads_to_the_next_way) {
         STRCMP_EQUAL("", each.broken.c_str());
         STRCMP_EQUAL("", each.compare().c_str());
         STRCMP_EQUAL("direct+xhr", name(each.client->path()).c_str());
-        CHECK(each.logged("; next way: direct+xhr"));
+        if (!each.logged(why) || !each.logged("; next way: direct+xhr")) {
+            FAIL(each.log_text().c_str());
+        }
     }
 }
 

@@ -536,6 +536,26 @@ TEST(SockJsPassage, garbage_has_a_name_at_each_stage) {
     }
 }
 
+TEST(SockJsPassage, an_end_names_the_request_that_it_met) {
+    start(Transport::xhr_streaming);
+    open(Lane::receive);
+    finish(Lane::receive);
+    STRCMP_EQUAL("in place of the answer to SockJS xhr_streaming: the peer ended it", why.c_str());
+    CHECK(end.kind == EndKind::finished);
+    up();
+    finish(Lane::receive, {ErrorCode::io, "reset"});
+    STRCMP_EQUAL("the answer to SockJS xhr_streaming broke off: reset", why.c_str());
+    CHECK(end.kind == EndKind::reset);
+    up();
+    say("one");
+    finish(Lane::send);
+    STRCMP_EQUAL("in place of the answer to SockJS xhr_send: the peer ended it", why.c_str());
+    up();
+    say("one");
+    give("HTTP/1.1 200 OK\r\n\r\n", Lane::send);
+    STRCMP_EQUAL("SockJS xhr_send was answered 200 OK", why.c_str());
+}
+
 TEST(SockJsPassage, close_drops_its_streams_in_whatever_state_they_are) {
     start(Transport::xhr);
     take_orders();
