@@ -169,12 +169,21 @@ std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Eve
     if (event.kind == Kind::message) {
         Result<Bytes> envelope = sockjs::envelope_bytes(event.text);
         if (envelope) {
+            proven_ = true;
             payload_ = *std::move(envelope);
             return Event{Event::Kind::message, payload_};
         }
         over_ = true;
         end_streams(Order::Kind::abort);
-        return Event{Event::Kind::ended, {}, envelope.error(), {EndKind::ours, 0}, Trouble::hub};
+        const std::string request = options_.path.transport == Transport::xhr_streaming
+                                        ? "SockJS xhr_streaming"
+                                        : "SockJS xhr";
+        return Event{Event::Kind::ended,
+                     {},
+                     std::move(envelope).error().context(
+                         "what came as a message in the answer to " + request + " is no Envelope"),
+                     {EndKind::ours, 0},
+                     proven_ ? Trouble::hub : Trouble::passage};
     }
     over_ = true;
     end_streams(Order::Kind::abort);

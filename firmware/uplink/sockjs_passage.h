@@ -53,6 +53,7 @@ private:
     std::array<LaneState, kLanes> lanes_;
     Bytes hello_;
     Bytes payload_;
+    bool proven_ = false;  ///< an Envelope came whole; before that the way may mangle them
     std::optional<Error> no_route_;
     std::deque<Order> orders_;
     std::deque<Event> events_;

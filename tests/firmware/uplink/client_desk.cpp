@@ -406,6 +406,9 @@ void ClientDesk::answer(FarStream& to, const http::Request& request) {
         case Far::slow_page:
             say(to, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<");
             return;
+        case Far::mangled:
+            say(to, plain("200 OK", "", "o\na[\"!!!not base64\"]\n"));
+            return;
     }
 }
 

@@ -34,6 +34,7 @@ enum class Far : std::uint8_t {
     endless_head,  ///< in place of an answer
     endless_page,  ///< 200, and a body without an end
     slow_page,     ///< 200, and a body that is not sent
+    mangled,       ///< SockJS, whose messages are no base64 any more
     silent_101,    ///< 101, and nothing after
     closed_101,    ///< 101, and a FIN
     garbage_101,   ///< 101, and what is no WebSocket

@@ -170,7 +170,9 @@ TEST(ClientRefusals, every_answer_to_sockjs_is_named_and_leads_to_the_next_way) 
           {Far::garbage, "the answer to SockJS xhr_streaming: what came is no HTTP response"},
           {Far::endless_head, "the answer to SockJS xhr_streaming: the response's head is larger"},
           {Far::endless_page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"},
-          {Far::slow_page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"}}) {
+          {Far::slow_page, "the answer to SockJS xhr_streaming: what came is no SockJS frame"},
+          {Far::mangled,
+           "what came as a message in the answer to SockJS xhr_streaming is no Envelope: "}}) {
         ClientDesk each;
         each.desk.sample(3);
         each.far["direct"] = Far::page;

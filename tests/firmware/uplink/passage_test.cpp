@@ -536,6 +536,24 @@ TEST(SockJsPassage, garbage_has_a_name_at_each_stage) {
     }
 }
 
+TEST(SockJsPassage, what_is_no_envelope_is_the_ways_fault_until_one_came_whole) {
+    const std::string bad = chunk("a[\"!!!not base64\"]\n");
+    up();
+    give(bad);
+    STRCMP_EQUAL("ended ", take_events().c_str());
+    CHECK(trouble == Trouble::passage);
+    CHECK(why.starts_with(
+        "what came as a message in the answer to SockJS xhr_streaming is no Envelope: base64"));
+    up();
+    give(chunk(message_frame("welcome")) + bad);
+    STRCMP_EQUAL("message:welcome ended ", take_events().c_str());
+    CHECK(trouble == Trouble::hub);
+    up(Transport::xhr);
+    give("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na[\"x\"]\n");
+    CHECK(trouble == Trouble::passage);
+    CHECK(why.starts_with("what came as a message in the answer to SockJS xhr is no Envelope: "));
+}
+
 TEST(SockJsPassage, an_end_names_the_request_that_it_met) {
     start(Transport::xhr_streaming);
     open(Lane::receive);
