@@ -273,13 +273,11 @@ std::optional<Error> Uplink::give_up(Instant now) const {
     }
     if (state_ == State::greeting && since_ + options_.welcome_timeout <= now) {
         return Error{ErrorCode::timeout,
-                     "no Welcome from the hub within " +
-                         std::to_string(options_.welcome_timeout.count() / 1'000'000) + " s"};
+                     "no Welcome from the hub within " + format_duration(options_.welcome_timeout)};
     }
     if (state_ == State::live && beat([&](const auto& heartbeat) { return heartbeat.dead(now); })) {
         return Error{ErrorCode::timeout, "the line is dead: no answer to a ping within " +
-                                             std::to_string(options_.pong_timeout.count() / 1000) +
-                                             " ms"};
+                                             format_duration(options_.pong_timeout)};
     }
     return std::nullopt;
 }

@@ -157,20 +157,24 @@ Plan plan_of(std::uint64_t seed) {
     return plan;
 }
 
+std::string in_seconds(Duration duration) {
+    return format_duration(std::chrono::round<std::chrono::seconds>(duration));
+}
+
 std::string Plan::text() const {
-    std::string out = std::string(name(kind)) + " for " + format_duration(trouble);
+    std::string out = std::string(name(kind)) + " for " + in_seconds(trouble);
     for (const NodePlan& node : nodes) {
         out += "\n  " + node.id;
         if (node.upstream < 0) {
             continue;
         }
         out += " below " + nodes[static_cast<std::size_t>(node.upstream)].id;
-        out += node.adaptive ? ", adaptive" : ", beats each " + format_duration(node.heartbeat);
+        out += node.adaptive ? ", adaptive" : ", beats each " + in_seconds(node.heartbeat);
         if (node.path.cut.kind != CutKind::none) {
-            out += ", idle cut " + format_duration(node.path.cut.idle);
+            out += ", idle cut " + in_seconds(node.path.cut.idle);
         }
         if (node.path.cut.lifetime_kind != CutKind::none) {
-            out += ", lifetime " + format_duration(node.path.cut.lifetime);
+            out += ", lifetime " + in_seconds(node.path.cut.lifetime);
         }
         out += node.box ? std::string(", box ") + simulated::name(*node.box) : "";
         out += node.proxy ? (node.blocked ? ", proxy only" : ", proxy") : "";

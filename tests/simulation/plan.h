@@ -59,5 +59,7 @@ struct Plan {
 
 [[nodiscard]] Plan plan_of(std::uint64_t seed);
 [[nodiscard]] const char* name(Plan::Kind kind);
+/// To a second, for people.
+[[nodiscard]] std::string in_seconds(Duration duration);
 
 }  // namespace holdfast::simulation

@@ -8,12 +8,13 @@
 #include <optional>
 #include <string>
 
-#include "firmware/base/text.h"
+#include "tests/simulation/plan.h"
 #include "tests/simulation/world.h"
 
 namespace {
 
 using namespace holdfast;
+using simulation::in_seconds;
 using simulation::World;
 
 struct Arguments {
@@ -72,9 +73,9 @@ unsigned long long number(std::uint64_t value) {
 void print(std::uint64_t seed, const World& world) {
     const World::Counts counts = world.counts();
     std::printf("seed %llu %s: %s, %llu events, %llu readings, %llu gaps, settled in %s\n",
-                number(seed), name(world.plan().kind), format_duration(counts.time).c_str(),
+                number(seed), name(world.plan().kind), in_seconds(counts.time).c_str(),
                 number(counts.events), number(counts.readings), number(counts.gaps),
-                format_duration(counts.settled).c_str());
+                in_seconds(counts.settled).c_str());
 }
 
 int run(const Arguments& arguments) {
@@ -127,7 +128,7 @@ int run(const Arguments& arguments) {
         number(worlds), std::chrono::duration<double, std::ratio<86400>>(all.time).count(), took,
         number(all.readings), number(all.gaps), number(all.crashes), number(all.streams),
         number(all.cuts), static_cast<double>(all.bytes) / 1e6, number(all.events),
-        format_duration(all.settled).c_str());
+        in_seconds(all.settled).c_str());
     return failed == 0 ? 0 : 1;
 }
 

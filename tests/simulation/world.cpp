@@ -155,7 +155,7 @@ void World::settle() {
     const auto minutes = static_cast<std::uint64_t>(settle_time_ / 1min) + 1;
     if (opened > nodes_.size() * (kStreamsToSettle + minutes * kStreamsAMinute)) {
         setting_.violated("limits", std::to_string(opened) + " streams were opened in " +
-                                        format_duration(settle_time_) + " without faults");
+                                        in_seconds(settle_time_) + " without faults");
     }
 }
 

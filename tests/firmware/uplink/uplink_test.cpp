@@ -384,6 +384,8 @@ TEST(Uplink, a_line_without_pong_is_dead) {
     CHECK(!uplink->ping_due(desk.now));
     CHECK(!uplink->give_up(desk.now + options.pong_timeout - 1us));
     CHECK(uplink->give_up(desk.now + options.pong_timeout)->code == ErrorCode::timeout);
+    STRCMP_EQUAL("the line is dead: no answer to a ping within 10 s",
+                 uplink->give_up(desk.now + options.pong_timeout)->message.c_str());
     uplink->heard(desk.now + 1s);
     CHECK(!uplink->give_up(desk.now + options.pong_timeout));
     CHECK(uplink->round_trip() == 1s);
