@@ -12,6 +12,8 @@ namespace holdfast::uplink {
 namespace {
 
 constexpr std::size_t kMostLogged = 16;
+/// Any line may end so by chance; so many in a row have the way to blame.
+constexpr int kMostFruitless = 3;
 
 ClientOptions with_ladder(ClientOptions options) {
     options.ladder.proxy = !options.proxy.empty();
@@ -79,6 +81,7 @@ void Client::message_came(ByteView payload, Now now) {
     if (is_live() && !was_live_) {
         live(now);
     }
+    worked(now);
     if (const std::optional<std::int64_t> told = engine_.take_server_time()) {
         actions_.push_back({.kind = Action::Kind::told, .server_time_us = *told});
     }
@@ -93,12 +96,18 @@ void Client::live(Now now) {
         "live at " + options_.url + " (" + line.peer + ")" + way);
 }
 
-/// A way has proven itself when Welcome has come by it, and frames pass.
+/// The way that worked before has proven itself when Welcome has come by it, and frames pass.
+/// Another one has when records pass, too: there are boxes that end a line that says more.
 void Client::worked(Now now) {
-    const Line& line = *lines_[kMain];
-    if (!was_live_ || !line.passes) {
+    Line& line = *lines_[kMain];
+    if (line.worked || !was_live_ || !line.passes) {
         return;
     }
+    ladder_.line_up(now.monotonic);
+    if (!ladder_.is_home() && !engine_.has_acknowledged()) {
+        return;
+    }
+    line.worked = true;
     logged_.clear();
     first_error_.reset();
     if (ladder_.worked(now.monotonic)) {
@@ -107,9 +116,15 @@ void Client::worked(Now now) {
 }
 
 /// The main line is not there any more, or is to be ended.
-void Client::end_main(const Error& error, websocket::CloseCode code, LineEnd end, Trouble trouble,
+void Client::end_main(Error error, websocket::CloseCode code, LineEnd end, Trouble trouble,
                       Now now) {
-    const bool proven = std::exchange(was_live_, false) && lines_[kMain]->passes;
+    const bool live = std::exchange(was_live_, false) && lines_[kMain]->passes;
+    const bool fruitless = live && trouble == Trouble::passage && engine_.is_fruitless();
+    fruitless_ = fruitless ? fruitless_ + 1 : live ? 0 : fruitless_;
+    const bool proven = live && fruitless_ < kMostFruitless;
+    if (live && !proven) {
+        error = std::move(error).context("line after line ends with nothing acknowledged");
+    }
     if (error.code == ErrorCode::timeout) {
         lines_[kMain]->passage->abort();  // nobody hears a farewell
     }

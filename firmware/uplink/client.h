@@ -153,8 +153,7 @@ private:
     void open_main(Now now);
     void main_happened(const Passage::Event& event, Now now);
     void message_came(ByteView payload, Now now);
-    void end_main(const Error& error, websocket::CloseCode code, LineEnd end, Trouble trouble,
-                  Now now);
+    void end_main(Error error, websocket::CloseCode code, LineEnd end, Trouble trouble, Now now);
     void next_happened(const Passage::Event& event, Now now);
     void move_to_next(Now now);
     void side_happened(std::size_t side, const Passage::Event& event, Now now);
@@ -191,6 +190,7 @@ private:
     bool renewal_failed_ = false;  ///< of the present main line
     bool is_trial_ = false;        ///< the line at kNext tries a better rung
     bool was_live_ = false;        ///< the main line has had its Welcome
+    int fruitless_ = 0;            ///< lines in a row that ended with nothing acknowledged
     bool moved_ = false;           ///< the main line was a next one, and has had no Welcome yet
     bool more_ = false;            ///< there is more to send than one turn gives out
     bool stopped_ = false;

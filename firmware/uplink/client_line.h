@@ -25,6 +25,7 @@ struct Client::Line {
     Instant up_at = kNever;
     bool up = false;
     bool passes = false;
+    bool worked = false;   ///< the ladder was told
     Duration announced{};  ///< how silent the hub was told that it may become
 
     /// The stream that carries what is sent.

@@ -77,18 +77,24 @@ bool Ladder::failed(Trouble trouble) {
 
 bool Ladder::worked(Instant now) {
     const bool news = !known_ || home_ != at_;
-    if (news) {
+    if (news || at_ == 0) {
         forget_trials();
     }
     known_ = true;
     home_ = at_;
     begin_round(at_);
     patience_ = options_.patience_min;
+    line_up(now);
+    return news;
+}
+
+void Ladder::line_up(Instant now) {
     up_ = true;
-    if (at_ > 0 && trial_at_ == kNever) {
+    if (at_ == 0) {
+        trial_at_ = kNever;
+    } else if (trial_at_ == kNever) {
         trial_at_ = now + trial_wait_;
     }
-    return news;
 }
 
 Duration Ladder::patience(Trouble trouble) const {
@@ -145,17 +151,17 @@ void Ladder::trial_ended(bool passed, Instant now) {
     }
     const std::size_t rung = *trial_;
     trial_.reset();
-    if (passed) {
-        forget_trials();
-        at_ = rung;
-        return;
-    }
     trial_next_ = rung + 1;
     trial_at_ = now;
-    if (trial_next_ == at_) {
+    if (passed || trial_next_ == at_) {
         trial_next_ = 0;
         trial_wait_ = std::min(trial_wait_ * 2, options_.trial_max);
         trial_at_ = now + trial_wait_;
+    }
+    if (passed) {
+        // Until it has worked, the next trial is as far away as if this one had failed.
+        at_ = rung;
+        trial_at_ = kNever;
     }
 }
 

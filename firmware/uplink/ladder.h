@@ -45,8 +45,12 @@ public:
     /// tried at once. False: the round is over (or it is not the path's fault); wait, then try
     /// `path()`.
     [[nodiscard]] bool failed(Trouble trouble);
-    /// A line is up on `path()`. True: that is news, worth remembering for this network.
+    /// A line is up on `path()`: better rungs are tried beside it from now on.
+    void line_up(Instant now);
+    /// It has proven itself, too. True: that is news, worth remembering for this network.
     [[nodiscard]] bool worked(Instant now);
+    /// `path()` is what worked here, or nothing has yet.
+    [[nodiscard]] bool is_home() const { return !known_ || at_ == home_; }
     /// For the present try, or the part of it that can fail like this: `patience_max` where that
     /// failure would leave no rung to try in this round. So a slow connection is waited for where
     /// no other route is left, though other transports are.

@@ -98,6 +98,7 @@ void Uplink::forget_line() {
     declared_channels_.clear();
     in_flight_.clear();
     in_flight_bytes_ = 0;
+    has_acknowledged_ = false;
     fetched_.clear();
     read_stale_ = read_out_;
     pinged_at_ = kNever;
@@ -217,6 +218,7 @@ void Uplink::advance(Instant now) {
         }
         round_trip_ = now - front.sent_at;
         in_flight_bytes_ -= front.size_bytes;
+        has_acknowledged_ = true;
         in_flight_.pop_front();
     }
     if (in_flight_.empty()) {

@@ -126,6 +126,10 @@ public:
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     [[nodiscard]] Instant since() const { return since_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
+    /// The hub has acknowledged a record on the present line.
+    [[nodiscard]] bool has_acknowledged() const { return has_acknowledged_; }
+    /// Records were sent on it, and none has been acknowledged.
+    [[nodiscard]] bool is_fruitless() const { return !has_acknowledged_ && !in_flight_.empty(); }
     /// From an acknowledgement or pong; nullopt before the first.
     [[nodiscard]] std::optional<Duration> round_trip() const { return round_trip_; }
     /// Highest number of this run's own readings that the hub has acknowledged; 0: none.
@@ -205,6 +209,7 @@ private:
     std::uint64_t cursor_ = 0;  ///< position of the next record to send
     std::deque<InFlight> in_flight_;
     std::uint64_t in_flight_bytes_ = 0;
+    bool has_acknowledged_ = false;
 
     // The backlog's read-ahead
     std::deque<journal::Record> fetched_;

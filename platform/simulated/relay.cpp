@@ -32,8 +32,9 @@ std::string without_upgrade(const std::string& head) {
 }  // namespace
 
 const char* name(Manner manner) {
-    constexpr const char* kNames[] = {"pass",   "strip_upgrade", "answer",  "mute_upgraded",
-                                      "buffer", "truncate",      "garbage", "tunnel"};
+    constexpr const char* kNames[] = {"pass",          "strip_upgrade",  "answer",
+                                      "mute_upgraded", "choke_upgraded", "buffer",
+                                      "truncate",      "garbage",        "tunnel"};
     return kNames[static_cast<std::size_t>(manner)];
 }
 
@@ -136,6 +137,13 @@ void Relay::from_client(const PairPtr& pair, ByteView bytes) {
     const bool reads =
         !pair->tunnelled && (how.manner == Manner::strip_upgrade || how.manner == Manner::answer ||
                              how.manner == Manner::garbage || how.manner == Manner::tunnel);
+    if (how.manner == Manner::choke_upgraded && pair->upgraded) {
+        pair->said += bytes.size();
+        if (pair->said > how.bytes) {
+            drop(pair, true);
+            return;
+        }
+    }
     if (!reads) {
         pass_up(pair, bytes);
         return;
@@ -174,12 +182,14 @@ void Relay::from_server(const PairPtr& pair, ByteView bytes) {
     using Found = HttpScan::Found;
     ByteView taken;
     switch (pair->options.manner) {
-        case Manner::mute_upgraded: {
-            for (Found found{};
-                 !pair->muted && (found = pair->down.next(bytes, taken)) != Found::more;) {
+        case Manner::mute_upgraded:
+        case Manner::choke_upgraded: {
+            const bool mute = pair->options.manner == Manner::mute_upgraded;
+            for (Found found{}; !(mute && pair->upgraded) &&
+                                (found = pair->down.next(bytes, taken)) != Found::more;) {
                 if (found == Found::head) {
                     pass_down(pair, as_bytes(pair->down.head()));
-                    pair->muted = pair->down.status() == 101;
+                    pair->upgraded = pair->down.status() == 101;
                 } else {
                     pass_down(pair, taken);
                 }

@@ -13,14 +13,15 @@ namespace holdfast::simulated {
 
 /// What a box on the way does to HTTP.
 enum class Manner : std::uint8_t {
-    pass,           ///< nothing
-    strip_upgrade,  ///< does not forward Upgrade, as a proxy that was not told to
-    answer,         ///< answers everything itself: `status`, `location`, `body`
-    mute_upgraded,  ///< passes 101, and nothing behind it
-    buffer,         ///< passes a response when it is whole
-    truncate,       ///< ends the connection in the middle of an answer: after `bytes`
-    garbage,        ///< answers with `bytes` bytes that are no HTTP
-    tunnel,         ///< a forward proxy: CONNECT; `status` other than 200 is its answer to all
+    pass,            ///< nothing
+    strip_upgrade,   ///< does not forward Upgrade, as a proxy that was not told to
+    answer,          ///< answers everything itself: `status`, `location`, `body`
+    mute_upgraded,   ///< passes 101, and nothing behind it
+    choke_upgraded,  ///< resets what has said more than `bytes` behind 101
+    buffer,          ///< passes a response when it is whole
+    truncate,        ///< ends the connection in the middle of an answer: after `bytes`
+    garbage,         ///< answers with `bytes` bytes that are no HTTP
+    tunnel,          ///< a forward proxy: CONNECT; `status` other than 200 is its answer to all
 };
 [[nodiscard]] const char* name(Manner manner);
 
@@ -62,7 +63,8 @@ private:
         Bytes waiting;  ///< for the server to be there
         HttpScan up, down;
         Bytes held;  ///< of a response
-        bool muted = false;
+        bool upgraded = false;
+        std::size_t said = 0;  ///< by the client, behind 101
         bool tunnelled = false;
         std::size_t passed = 0;
     };

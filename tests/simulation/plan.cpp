@@ -60,7 +60,7 @@ void draw_journal(Random& random, NodePlan& node, bool limits) {
 void draw_ways(Random& random, NodePlan& node, Plan::Kind kind) {
     constexpr Manner kBoxes[] = {Manner::pass,     Manner::strip_upgrade, Manner::strip_upgrade,
                                  Manner::answer,   Manner::mute_upgraded, Manner::buffer,
-                                 Manner::truncate, Manner::garbage};
+                                 Manner::truncate, Manner::garbage,       Manner::choke_upgraded};
     const bool hostile = kind == Plan::Kind::hostile;
     node.path = draw_path(random);
     if (random.chance(hostile ? 60 : 20)) {

@@ -88,7 +88,7 @@ TEST(Simulation, plans_have_all_that_can_go_wrong) {
         }
     }
     LONGS_EQUAL(3, kinds.size());
-    LONGS_EQUAL(7, boxes.size());
+    LONGS_EQUAL(8, boxes.size());
     CHECK(cuts.size() >= 5);
     CHECK(std::min({proxies, sites, small, unset, disks}) > 50);
 }

@@ -167,7 +167,8 @@ bool World::on_best_way(Node& node) {
     const simulated::Relay* const box = relay(node.direct_path().to);
     const bool closed =
         box != nullptr && (box->options.manner == simulated::Manner::strip_upgrade ||
-                           box->options.manner == simulated::Manner::mute_upgraded);
+                           box->options.manner == simulated::Manner::mute_upgraded ||
+                           box->options.manner == simulated::Manner::choke_upgraded);
     return path.proxied == node.plan().proxy &&
            (path.transport == uplink::Transport::websocket || (closed && !path.proxied));
 }

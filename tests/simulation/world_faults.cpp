@@ -93,7 +93,7 @@ void World::box_fault(Node& node, simulated::Relay& relay) {
         options.body = std::string(random.below(3000), '<');
         options.bytes = 1 + random.below(4000);
         options.manner = random.chance(40) ? node.plan().box.value_or(Manner::pass)
-                                           : static_cast<Manner>(random.below(7));
+                                           : static_cast<Manner>(random.below(8));
     }
     setting_.say("world",
                  host + " is now " + name(options.manner) + " " + std::to_string(options.status));

@@ -473,6 +473,9 @@ void ClientDesk::read_socket(FarStream& from, std::span<std::byte> bytes) {
         if (event->kind == Kind::ping) {
             from.pings.emplace_back(event->payload.begin(), event->payload.end());
             from.pinged_at.push_back(desk.now);
+        } else if (event->kind == Kind::binary && choke != 0 && event->payload.size() > choke) {
+            end(from, {ErrorCode::io, "connection reset by peer"});
+            return;
         } else if (event->kind == Kind::binary) {
             ++from.records;
             message(from.line, true, event->payload, reply, close);

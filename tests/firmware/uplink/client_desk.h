@@ -125,6 +125,7 @@ public:
     Duration lifetime{};  ///< of WebSockets at the hub; 0: none
     Duration idle_cut{};  ///< of WebSockets at the hub; 0: none
     bool cut_is_silent = false;
+    std::size_t choke = 0;  ///< a WebSocket with a larger message is reset; 0: none is
     std::optional<std::uint64_t> hub_window;  ///< told in Welcome
     bool hub_is_mute = false;                 ///< takes Hello and never says Welcome
 

@@ -279,3 +279,34 @@ TEST(ClientRefusals, a_slow_connection_is_waited_for) {
     STRCMP_EQUAL("direct", name(net.client->path()).c_str());
     LONGS_EQUAL(1, net.tries.size());
 }
+
+/// Welcome and small records pass, so nothing is wrong with the way until there is a large one.
+TEST(ClientRefusals, a_way_that_ends_lines_at_large_records_is_left_and_tried_again) {
+    net.choke = 2000;
+    net.start();
+    CHECK(net.run_until_delivered());
+    STRCMP_EQUAL("direct", name(net.client->path()).c_str());
+    for (int n = 0; n < 3; ++n) {
+        const auto channel = net.desk.journal->channel({"blob", ""});
+        std::vector<telemetry::Reading> readings{{*channel, 1, std::string(5000, 'a')}};
+        for (char& c : std::get<std::string>(readings[0].value)) {
+            c = static_cast<char>('a' + net.random.below(26));
+        }
+        (void)net.desk.journal->append({.readings = readings, .promise = journal::Promise::now},
+                                       net.desk.now);
+        CHECK(net.run_until_delivered(1min));
+        STRCMP_EQUAL("", net.compare().c_str());
+        STRCMP_EQUAL("direct+xhr_streaming", name(net.client->path()).c_str());
+    }
+    CHECK(net.logged("nothing acknowledged: connection reset by peer; next way: direct+xhr_str"));
+    // Trials of the better way pass while nothing is sent there; they become rare.
+    const std::size_t notes = net.notes.size();
+    net.run(1h);
+    CHECK(net.notes.size() - notes <= 2);
+    net.choke = 0;
+    net.desk.sample(1);
+    CHECK(net.run_until([&] { return name(net.client->path()) == "direct"; }, 26h));
+    net.desk.sample(1);
+    CHECK(net.run_until_delivered());
+    STRCMP_EQUAL("", net.compare().c_str());
+}

@@ -26,11 +26,12 @@ TEST_GROUP(SimulatedRelay) {
     TwoHosts hosts;
     std::unique_ptr<Relay> relay;
 
-    void stand_between(Manner manner) {
+    void stand_between(Manner manner, std::size_t bytes = 0) {
         Path onward;
         onward.to = "hub";
         relay = std::make_unique<Relay>(hosts.network, "box", onward);
         relay->options.manner = manner;
+        relay->options.bytes = bytes;
         hosts.path.to = "box";
         hosts.connect();
     }
@@ -81,6 +82,20 @@ TEST(SimulatedRelay, behind_101_nothing_passes) {
     hosts.say_down("frames");
     hosts.pass(1s);
     STRCMP_EQUAL(kSwitching, hosts.device.heard.c_str());
+}
+
+TEST(SimulatedRelay, behind_101_a_client_may_say_so_much_and_no_more) {
+    stand_between(Manner::choke_upgraded, 10);
+    static_cast<void>(ask(kUpgrade));
+    hosts.say_down(kSwitching);
+    hosts.pass(1s);
+    hosts.say_up("ten bytes.");
+    hosts.pass(1s);
+    CHECK(hosts.hub.heard.ends_with("ten bytes."));
+    CHECK(!hosts.device.end);
+    hosts.say_up("and one");
+    hosts.pass(1s);
+    CHECK(hosts.device.end == ErrorCode::io);
 }
 
 TEST(SimulatedRelay, a_response_is_held_until_it_ends) {
