@@ -84,8 +84,9 @@ private:
     [[nodiscard]] Duration quiet_time() const;
 
     static constexpr Duration kFarewell = std::chrono::seconds(1);
-    /// A message that takes longer to come is met with a Pong that often: the peer's own ping
-    /// stands behind it, and boxes on the way may count only what we say.
+    /// A message that takes longer to come is met with a Pong that often, by SockJS with a
+    /// heartbeat: the peer's own ping stands behind it, and boxes on the way may count only what we
+    /// say.
     static constexpr Duration kSign = std::chrono::seconds(4);
 
     /// What only HTTP needs.

@@ -12,6 +12,10 @@
 namespace holdfast::app {
 
 void Session::receive_http(std::span<std::byte>& bytes) {
+    if (http_->sign_due != kNever && http_->sign_due <= system::monotonic_now()) {
+        http_->sign_due = system::monotonic_now() + kSign;
+        server_.sockjs().arriving(http_->exchange);
+    }
     while ((!bytes.empty() || http_->reader.head() != nullptr) && !ending_) {
         if (http_->socket && !congested_) {
             server_.sockjs().receive(http_->exchange, std::exchange(bytes, {}));
@@ -56,6 +60,7 @@ void Session::allow_body(const http::Request& head) {
     }
     if (const std::optional<std::size_t> size = sockjs.allow_body(exchange(), head)) {
         http_->reader.allow_body(*size);
+        http_->sign_due = system::monotonic_now() + kSign;
         schedule(server_.config().message_timeout);
     }
 }
@@ -75,6 +80,7 @@ void Session::leave_sockjs() {
 }
 
 void Session::handle(const http::Request& request) {
+    http_->sign_due = kNever;
     const Result<http::Target> target = http::parse_target(request.target);
     if (!target) {
         refuse(400, target.error().message);

@@ -17,6 +17,7 @@ struct Session::Http {
     http::RequestReader reader = http::RequestReader({.stops_before_body = true});
     Bytes unread = {};              ///< what came while a request is being answered
     bool expects_continue = false;  ///< before it sends the body that it has announced
+    Instant sign_due = kNever;      ///< of a body that takes long
     bool answering = false;
     bool socket = false;              ///< what comes is a WebSocket's that SockJS reads
     sockjs::ExchangeId exchange = 0;  ///< what the SockJS service knows the connection by

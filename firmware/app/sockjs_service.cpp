@@ -131,6 +131,11 @@ std::optional<std::size_t> SockjsService::allow_body(sockjs::ExchangeId exchange
     return kBodyBytes;
 }
 
+void SockjsService::arriving(sockjs::ExchangeId exchange) {
+    sockjs_.arriving(connections_.at(exchange).sends_to, system::monotonic_now());
+    server_.node().poke();
+}
+
 /// nullopt after a refusal was sent. `line`: the session is there already. Its name alone does not
 /// let anyone in: proxies on the way have seen it.
 std::optional<hub::Admission> SockjsService::admit(Session& session, const http::Request& request,

@@ -43,6 +43,8 @@ public:
     /// How large the body of this request may be; nullopt: as that of any other.
     [[nodiscard]] std::optional<std::size_t> allow_body(sockjs::ExchangeId exchange,
                                                         const http::Request& head);
+    /// What that body belongs to has been on its way for long.
+    void arriving(sockjs::ExchangeId exchange);
     void request(sockjs::ExchangeId exchange, const http::Request& request);
     void receive(sockjs::ExchangeId exchange, std::span<std::byte> bytes);
     void hold(sockjs::ExchangeId exchange) { sockjs_.hold(exchange); }

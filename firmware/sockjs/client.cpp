@@ -56,7 +56,8 @@ Client::Request Client::request(Lane which, std::string_view path, const std::st
     LaneState& state = lane(which);
     state.fresh = !std::exchange(state.connected, true);
     state.response.emplace(limits_.head_bytes, options_.greeting_header.name);
-    state.asked_at = now;
+    state.answer_due = now + options_.answer_timeout +
+                       std::chrono::milliseconds(static_cast<std::int64_t>(body.size()));
     std::string out = "POST " + session_path_;
     out.append(path).append(" HTTP/1.1\r\n");
     http::append_header(out, "Host", options_.authority);
@@ -317,7 +318,7 @@ Instant Client::deadline() const {
         due = std::min(due, began_at_ + options_.open_timeout);
     }
     if (const LaneState& send = lanes_[static_cast<std::size_t>(Lane::send)]; send.response) {
-        due = std::min(due, send.asked_at + options_.answer_timeout);
+        due = std::min(due, send.answer_due);
     }
     return due;
 }
@@ -330,8 +331,7 @@ void Client::tick(Instant now) {
         fail_with(ErrorCode::timeout,
                   "no frame came in time on " + request_name(Lane::receive) +
                       (options_.streaming ? ": a proxy may hold streaming answers back" : ""));
-    } else if (lane(Lane::send).response &&
-               now >= lane(Lane::send).asked_at + options_.answer_timeout) {
+    } else if (lane(Lane::send).response && now >= lane(Lane::send).answer_due) {
         fail_with(ErrorCode::timeout, request_name(Lane::send) + " was not answered in time");
     } else {
         fail_with(ErrorCode::timeout,

@@ -31,7 +31,8 @@ struct ClientOptions {
     Duration open_timeout = std::chrono::seconds(10);  ///< for the first frame
     /// Without a byte on the receiving lane, where the server's heartbeat comes every 25 s.
     Duration silence_timeout = std::chrono::seconds(60);
-    Duration answer_timeout = std::chrono::seconds(30);  ///< for what was sent
+    /// For the answer to what was sent; for each byte of it 1 ms is added, as on a line of 1 KB/s.
+    Duration answer_timeout = std::chrono::seconds(30);
 };
 
 struct ClientLimits {
@@ -97,9 +98,6 @@ public:
     /// When a byte came last on the receiving lane.
     [[nodiscard]] Instant heard_at() const { return heard_at_; }
 
-    /// The request on the sending lane is still on its way to the server, which is slow: its answer
-    /// is awaited from now on.
-    void leaving(Instant now) { lane(Lane::send).asked_at = now; }
     [[nodiscard]] Instant deadline() const;
     void tick(Instant now);
 
@@ -109,7 +107,7 @@ private:
         bool connected = false;  ///< a connection is there that may carry another request
         bool fresh = false;      ///< the request under way is the connection's first
         std::optional<ResponseStream> response;  ///< while a request is under way
-        Instant asked_at{};
+        Instant answer_due{};
     };
 
     [[nodiscard]] LaneState& lane(Lane which) { return lanes_[static_cast<std::size_t>(which)]; }

@@ -322,6 +322,12 @@ void Server::tick(Instant now) {
     }
 }
 
+void Server::arriving(SessionId id, Instant now) {
+    if (Session* const session = find(id); session != nullptr && !session->closing) {
+        set_deadline(*session, session->receiver ? now : now + options_.session_timeout);
+    }
+}
+
 /// A heartbeat is due, or the session's time is over.
 void Server::expire(Session& session, Instant now) {
     if (!session.receiver) {

@@ -133,6 +133,10 @@ public:
 
     // ---- Sessions
 
+    /// A request that brings its messages has been on its way for long: a heartbeat is due at once,
+    /// for boxes on the way may count what we say alone; where nobody receives, the session's time
+    /// begins anew.
+    void arriving(SessionId id, Instant now);
     /// Errors: not_found (there is no such session, or it was closed), invalid (not UTF-8), full
     /// (`queue_bytes` would be exceeded). Nothing is queued then; the session stays as it is.
     [[nodiscard]] Result<void> send(SessionId id, std::string_view text);

@@ -96,15 +96,16 @@ void Client::live(Now now) {
         "live at " + options_.url + " (" + line.peer + ")" + way);
 }
 
-/// The way that worked before has proven itself when Welcome has come by it, and frames pass.
-/// Another one has when records pass, too: there are boxes that end a line that says more.
+/// A way has proven itself when Welcome has come by it, frames pass, and a record was acknowledged:
+/// there are boxes that end a line that says more. The way that worked before need not wait for a
+/// record if there is none.
 void Client::worked(Now now) {
     Line& line = *lines_[kMain];
     if (line.worked || !was_live_ || !line.passes) {
         return;
     }
     ladder_.line_up(now.monotonic);
-    if (!ladder_.is_home() && !engine_.has_acknowledged()) {
+    if (!engine_.has_acknowledged() && (engine_.has_backlog() || !ladder_.is_home())) {
         return;
     }
     line.worked = true;

@@ -129,7 +129,6 @@ void Client::progress(StreamId stream, Progress progress, Now now) {
     const std::uint64_t came_to = std::min(progress.acknowledged_bytes, line.ping.ends_at);
     if (came_to > line.ping.came_to) {
         line.ping.came_to = came_to;
-        line.passage->leaving(now.monotonic);
         engine_.leaving(now.monotonic);
     }
 }

@@ -102,8 +102,6 @@ public:
     /// `silence`: the hub is told how long this line may be silent from now on. On SockJS an empty
     /// Envelope, which the hub answers.
     virtual void ping(std::optional<Duration> silence) = 0;
-    /// What was given to `send` is still leaving: what it asks for is not overdue.
-    virtual void leaving(Instant) {}
     /// Bytes that nobody answers: an unsolicited Pong. On SockJS nothing.
     virtual void speak() = 0;
     /// Ends it, in order if it can be; at any time. Nothing more happens.

@@ -211,12 +211,6 @@ void SockJsPassage::ping(std::optional<Duration>) {
     send({}, {}, websocket::Compression::off);
 }
 
-void SockJsPassage::leaving(Instant now) {
-    if (client_) {
-        client_->leaving(now);
-    }
-}
-
 void SockJsPassage::close(websocket::CloseCode, std::string_view) {
     if (!std::exchange(over_, true)) {
         end_streams(Order::Kind::shut);

@@ -22,7 +22,6 @@ public:
     [[nodiscard]] std::optional<Event> next_event(Instant now) override;
     void send(ByteView head, ByteView body, websocket::Compression compression) override;
     void ping(std::optional<Duration> silence) override;
-    void leaving(Instant now) override;
     void speak() override {}
     void close(websocket::CloseCode code, std::string_view reason) override;
     void abort() override;

@@ -126,6 +126,8 @@ public:
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     [[nodiscard]] Instant since() const { return since_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
+    /// There is something that the hub has not acknowledged.
+    [[nodiscard]] bool has_backlog() const { return journal_.backlog() > 0; }
     /// The hub has acknowledged a record on the present line.
     [[nodiscard]] bool has_acknowledged() const { return has_acknowledged_; }
     /// Records were sent on it, and none has been acknowledged.

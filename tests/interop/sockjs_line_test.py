@@ -528,6 +528,25 @@ class BadInput(Line):
         wait_for("there is room for another", lambda: line.post(b'["' + b"\\u0041" * 16_000 + b'"]') == 204)
         self.assert_closed(line, 1002, "")
 
+    def test_a_body_that_takes_long_is_met_with_heartbeats(self):
+        line = self.line()
+        line.greet("dev")
+        sender = Connection(self.node_.port)
+        body = json.dumps([base64.b64encode(batch(1, 1)).decode()]).encode()
+        sender.send((f"POST {line.path}/xhr_send HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token_}\r\n"
+                     f"Content-Length: {len(body) + 100}\r\n\r\n").encode())
+        began = time.monotonic()
+        left = 100
+        for due in (4, 8):
+            while line.receiver.is_silent(0.2):
+                sender.send(b" ")
+                left -= 1
+            self.assertEqual(line.response.chunk(), b"h\n")
+            self.assertGreaterEqual(time.monotonic() - began, due - 0.05)
+            self.assertLess(time.monotonic() - began, due + 2)
+        sender.send(b" " * left + body)
+        self.assertEqual(line.wait_ack(2), 2)
+
     def test_disconnects_at_any_place(self):
         request = (f"POST /sockjs/000/NAME/xhr_streaming HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token_}\r\n"
                    "Content-Length: 0\r\n\r\n")

@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 using simulated::SocketId;
 
 constexpr Duration kIdleTimeout = 60s;
-constexpr http::Limits kRequestLimits{.head_size_bytes = 16u << 10, .body_size_bytes = 4u << 20};
+constexpr http::Limits kRequestLimits{
+    .head_size_bytes = 16u << 10, .body_size_bytes = 4u << 20, .stops_before_body = true};
 
 }  // namespace
 
@@ -74,8 +75,14 @@ void Listener::received(SocketId socket, std::span<std::byte> bytes) {
 }
 
 void Listener::receive_http(SocketId id, Connection& connection, Bytes bytes) {
+    const Instant now = owner_.now().monotonic;
+    if (connection.brings_to != 0 && now - connection.spoke_at >= kSign) {
+        connection.spoke_at = now;
+        sockjs_->arriving(connection.brings_to, now);
+    }
     append(connection.unread, bytes);
-    while (!connection.answering && !connection.unread.empty()) {
+    while (!connection.answering &&
+           (!connection.unread.empty() || connection.reader.head() != nullptr)) {
         Bytes all = std::exchange(connection.unread, {});
         ByteView rest = all;
         Result<std::optional<http::Request>> request = connection.reader.next(rest);
@@ -84,9 +91,16 @@ void Listener::receive_http(SocketId id, Connection& connection, Bytes bytes) {
             return;
         }
         connection.unread.assign(rest.begin(), rest.end());
+        if (const http::Request* const head = connection.reader.head()) {
+            const bool brings = sockjs_->brings_messages(*head);
+            connection.brings_to = brings ? sockjs_->session_of(*head).value_or(0) : 0;
+            connection.spoke_at = now;
+            continue;
+        }
         if (!*request) {
             return;
         }
+        connection.brings_to = 0;
         handle(id, connection, **request);
         const auto again = connections_.find(id);
         if (again == connections_.end()) {

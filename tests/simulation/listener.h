@@ -54,6 +54,9 @@ private:
         bool greeted = false;
     };
     using CarrierPtr = std::shared_ptr<Carrier>;
+    /// As in firmware/app/session.h.
+    static constexpr Duration kSign = std::chrono::seconds(4);
+
     struct Connection {
         http::RequestReader reader;
         Bytes unread;  ///< while a request is being answered
@@ -62,7 +65,8 @@ private:
         CarrierPtr carrier;
         Instant heard_at{};
         Instant spoke_at{};
-        Duration announced{};  ///< how silent it may become
+        sockjs::SessionId brings_to = 0;  ///< by a request that is under way
+        Duration announced{};             ///< how silent it may become
         std::uint64_t sent_bytes = 0;
         bool pinged = false;
         bool paused = false;

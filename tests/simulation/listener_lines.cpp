@@ -18,8 +18,6 @@ using namespace std::chrono_literals;
 using simulated::SocketId;
 
 constexpr Duration kRetryAfterSuperseded = 30s;
-/// As in firmware/app/session.h.
-constexpr Duration kSign = 4s;
 constexpr std::size_t kLineMessageBytes = 9u << 20;
 
 Duration announced_by(ByteView payload) {

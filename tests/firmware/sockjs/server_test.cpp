@@ -219,6 +219,31 @@ TEST(SockjsServer, heartbeats_come_when_nothing_else_did) {
     STRCMP_EQUAL(chunk("h\n").c_str(), desk.take(1).c_str());
 }
 
+TEST(SockjsServer, while_messages_arrive_slowly_a_heartbeat_says_so) {
+    desk.stream(1);
+    desk.take(1);
+    desk.advance(4s);
+    STRCMP_EQUAL("", desk.take(1).c_str());
+    desk.server().arriving(1, desk.now);
+    desk.advance(0s);
+    STRCMP_EQUAL(chunk("h\n").c_str(), desk.take(1).c_str());
+    desk.advance(24s);
+    STRCMP_EQUAL("", desk.take(1).c_str());
+    desk.server().arriving(7, desk.now);  // no such session
+}
+
+TEST(SockjsServer, while_messages_arrive_a_session_without_receiver_lives_on) {
+    xhr();
+    for (int i = 0; i < 5; ++i) {
+        desk.advance(4s);
+        desk.server().arriving(1, desk.now);
+    }
+    desk.advance(5s - 1us);
+    STRCMP_EQUAL("opened", desk.told().c_str());
+    desk.advance(1us);
+    STRCMP_EQUAL("closed 1006", desk.told().c_str());
+}
+
 TEST(SockjsServer, a_heartbeat_ends_a_poll) {
     xhr();
     pending(1);
