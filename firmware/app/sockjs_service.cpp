@@ -132,8 +132,10 @@ std::optional<std::size_t> SockjsService::allow_body(sockjs::ExchangeId exchange
 }
 
 void SockjsService::arriving(sockjs::ExchangeId exchange) {
-    sockjs_.arriving(connections_.at(exchange).sends_to, system::monotonic_now());
-    server_.node().poke();
+    if (const auto found = connections_.find(exchange); found != connections_.end()) {
+        sockjs_.arriving(found->second.sends_to, system::monotonic_now());
+        server_.node().poke();
+    }
 }
 
 /// nullopt after a refusal was sent. `line`: the session is there already. Its name alone does not
