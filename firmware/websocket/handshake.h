@@ -39,8 +39,8 @@ public:
     };
     /// Errors: unauthorized (401), refused (403), unsupported (any other status than 101; the
     /// message names it, and the server's words if they are text and do not repeat our request,
-    /// which may hold a token), invalid (101, but Upgrade, Connection, Accept, protocol or extension is
-    /// not what Section 4.1 demands).
+    /// which may hold a token), invalid (101, but Upgrade, Connection, Accept, protocol or
+    /// extension is not what Section 4.1 demands).
     [[nodiscard]] Result<Agreed> check(const http::Response& response) const;
 
 private:
