@@ -77,6 +77,13 @@ TEST_GROUP(StoreEviction) {
         CHECK_TRUE(store.has_value());
         return std::move(*store);
     }
+    /// Writes large records of our own from there on, until so many readings have been evicted.
+    void fill(Store & store, std::uint64_t position, std::uint64_t seq, std::uint64_t readings) {
+        for (std::uint64_t evicted = 0; evicted < readings; ++seq, ++position) {
+            const Record record = large_record(opened.own.id, position, seq, 9'000);
+            evicted += store.write(write_of({record}))->evicted_readings;
+        }
+    }
 };
 
 TEST(StoreEviction, every_number_is_either_stored_or_in_one_gap_per_stream) {
@@ -113,15 +120,9 @@ TEST(StoreEviction, every_number_is_either_stored_or_in_one_gap_per_stream) {
 
 TEST(StoreEviction, a_reader_within_an_evicted_batch_meets_its_gap) {
     Store store = open(small_journal(disk));
-    std::uint64_t position = 1;
     const StreamId own = opened.own.id;
     CHECK_TRUE(store.write(write_of({batch_record(own, 1, 1, 300)})).has_value());
-    position = 301;
-    std::uint64_t evicted = 0;
-    for (std::uint64_t seq = 301; evicted == 0; ++seq, ++position) {
-        evicted =
-            store.write(write_of({large_record(own, position, seq, 9'000)}))->evicted_readings;
-    }
+    fill(store, 301, 301, 1);
     const auto records = store.read(150, 1).value();
     CHECK_TRUE(records.at(0).kind == RecordKind::gap);
     LONGS_EQUAL(1, records[0].first_seq);
@@ -137,12 +138,7 @@ TEST(StoreEviction, a_gap_that_was_no_loss_is_not_swallowed) {
                                     batch_record(own, 2, 51, 10),
                                     gap_record(own, 12, 61, 70, GapReason::refused)}))
                    .has_value());
-    std::uint64_t position = 13;
-    std::uint64_t evicted = 0;
-    for (std::uint64_t seq = 71; evicted < 15; ++seq, ++position) {
-        evicted +=
-            store.write(write_of({large_record(own, position, seq, 9'000)}))->evicted_readings;
-    }
+    fill(store, 13, 71, 15);
     const auto gaps = store.gaps("here", 10).value();
     LONGS_EQUAL(2, gaps.size());
     CHECK_TRUE(gaps[0].reason == GapReason::evicted);
@@ -166,12 +162,7 @@ TEST(StoreEviction, a_clock_fix_is_kept_for_the_readings_whose_time_it_tells) {
                                      .body = std::make_shared<const Bytes>(encode(fix))},
                                     batch_record(own, 12, 12, 10)}))
                    .has_value());
-    std::uint64_t position = 22;
-    std::uint64_t evicted = 0;
-    for (std::uint64_t seq = 22; evicted < 30; ++seq, ++position) {
-        evicted +=
-            store.write(write_of({large_record(own, position, seq, 9'000)}))->evicted_readings;
-    }
+    fill(store, 22, 22, 30);
     const auto gaps = store.gaps("here", 10).value();
     LONGS_EQUAL(2, gaps.size());
     LONGS_EQUAL(12, gaps[0].first_seq);
