@@ -95,6 +95,8 @@ public:
     [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
     /// Sent and not answered, or not sent yet.
     [[nodiscard]] std::size_t unsent_bytes() const { return queued_bytes_ + in_flight_bytes_; }
+    /// "the answer to SockJS xhr_send", for messages.
+    [[nodiscard]] std::string answer_to(Lane which) const;
     /// When a byte came last on the receiving lane.
     [[nodiscard]] Instant heard_at() const { return heard_at_; }
 
@@ -118,8 +120,7 @@ private:
     void take_frames(std::string_view body);
     void take_frame(std::string_view text);
     void response_is_whole(Lane which, bool keep_alive);
-    [[nodiscard]] std::string request_name(Lane which) const;  ///< for messages
-    [[nodiscard]] std::string answer_to(Lane which) const;
+    [[nodiscard]] std::string request_name(Lane which) const;
     void fail_with(ErrorCode error, std::string why, std::uint16_t close_code = 0);
 
     ClientOptions options_;

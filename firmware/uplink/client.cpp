@@ -44,7 +44,7 @@ void Client::open_main(Now now) {
         return;
     }
     lines_[kMain] = std::move(lines_[kNext]);
-    if (lines_[kMain]->up) {
+    if (lines_[kMain]->up()) {
         main_happened({.kind = Passage::Event::Kind::up}, now);
     }
 }
@@ -79,7 +79,7 @@ void Client::message_came(ByteView payload, Now now) {
         return;
     }
     if (is_live() && !was_live_) {
-        live(now);
+        live();
     }
     worked(now);
     if (const std::optional<std::int64_t> told = engine_.take_server_time()) {
@@ -87,10 +87,9 @@ void Client::message_came(ByteView payload, Now now) {
     }
 }
 
-void Client::live(Now now) {
+void Client::live() {
     const Line& line = *lines_[kMain];
     was_live_ = true;
-    worked(now);
     const std::string way = line.path == Path{} ? "" : " by " + name(line.path);
     log(std::exchange(moved_, false) ? Action::Level::debug : Action::Level::info,
         "live at " + options_.url + " (" + line.peer + ")" + way);
@@ -247,7 +246,7 @@ void Client::turn(Now now) {
         leave_deaf_hub(place, now);
     }
     race_due(now);
-    if (lines_[kMain] && lines_[kMain]->up) {
+    if (lines_[kMain] && lines_[kMain]->up()) {
         if (const std::optional<Error> error = engine_.give_up(now.monotonic)) {
             const bool dead = error->code == ErrorCode::timeout;
             end_main(*error, websocket::CloseCode::normal,

@@ -157,7 +157,7 @@ private:
     void next_happened(const Passage::Event& event, Now now);
     void move_to_next(Now now);
     void side_happened(std::size_t side, const Passage::Event& event, Now now);
-    void live(Now now);
+    void live();
     void worked(Now now);
     void send_due(Now now);
     void beat(Line& line, Now now);

@@ -162,7 +162,7 @@ void Client::side_lines_due(Now now) {
         switch (action->kind) {
             case LineAction::Kind::open:
                 if (path().transport == Transport::websocket && lines_[kMain] &&
-                    lines_[kMain]->up) {
+                    lines_[kMain]->up()) {
                     open_line(place, path(), now);
                 } else {
                     heartbeat->line_failed(action->line, now.monotonic);

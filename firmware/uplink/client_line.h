@@ -23,11 +23,11 @@ struct Client::Line {
     Instant began_at{};
     Instant opened_at = kNever;  ///< its receiving stream
     Instant up_at = kNever;
-    bool up = false;
     bool passes = false;
     bool worked = false;   ///< the ladder was told
     Duration announced{};  ///< how silent the hub was told that it may become
 
+    [[nodiscard]] bool up() const { return up_at != kNever; }
     /// The stream that carries what is sent.
     [[nodiscard]] StreamId sending() const {
         const Lane lane = path.transport == Transport::websocket ? Lane::receive : Lane::send;

@@ -111,7 +111,7 @@ void Client::received(StreamId stream, std::span<std::byte> bytes, Now now) {
         return;
     }
     // That requests are answered does not tell whether messages come.
-    if (place == kMain && lines_[place]->up && lane == Lane::receive) {
+    if (place == kMain && lines_[place]->up() && lane == Lane::receive) {
         engine_.heard(now.monotonic);
     }
     lines_[place]->passage->received(lane, bytes, now.monotonic);
@@ -182,7 +182,6 @@ void Client::leave_deaf_hub(std::size_t place, Now now) {
 void Client::happened(std::size_t place, const Passage::Event& event, Now now) {
     Line& line = *lines_[place];
     if (event.kind == Passage::Event::Kind::up) {
-        line.up = true;
         line.up_at = now.monotonic;
     }
     line.passes = line.passes || event.kind == Passage::Event::Kind::passes;

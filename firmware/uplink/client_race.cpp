@@ -21,7 +21,7 @@ Instant Client::race_at() const {
     if (!lines_[kNext]) {
         return ladder_.beside() ? main.opened_at + lead : kNever;
     }
-    return lines_[kNext]->passes ? (main.up ? main.up_at : main.opened_at) + lead : kNever;
+    return lines_[kNext]->passes ? (main.up() ? main.up_at : main.opened_at) + lead : kNever;
 }
 
 void Client::race_due(Now now) {

@@ -51,6 +51,15 @@ std::size_t Ladder::untried_after(Trouble trouble) const {
     return untried;
 }
 
+/// The best rung beside the present one that this round has left; `rungs_.size()`: none.
+std::size_t Ladder::next_untried() const {
+    std::size_t rung = 0;
+    while (rung < rungs_.size() && (rung == at_ || tried_[rung])) {
+        ++rung;
+    }
+    return rung;
+}
+
 void Ladder::rule_out(std::size_t rung, Trouble trouble) {
     tried_[rung] = true;
     for (std::size_t other = 0; trouble == Trouble::route && other < rungs_.size(); ++other) {
@@ -71,7 +80,7 @@ bool Ladder::failed(Trouble trouble) {
         return false;
     }
     rule_out(at_, trouble);
-    at_ = static_cast<std::size_t>(std::ranges::find(tried_, false) - tried_.begin());
+    at_ = next_untried();
     return true;
 }
 
@@ -104,15 +113,8 @@ Duration Ladder::patience(Trouble trouble) const {
 // ---- The next rung beside it
 
 std::optional<Path> Ladder::beside() const {
-    if (known_ && at_ == home_) {
-        return std::nullopt;
-    }
-    for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
-        if (rung != at_ && !tried_[rung]) {
-            return rungs_[rung];
-        }
-    }
-    return std::nullopt;
+    const std::size_t rung = known_ && at_ == home_ ? rungs_.size() : next_untried();
+    return rung == rungs_.size() ? std::nullopt : std::optional(rungs_[rung]);
 }
 
 Duration Ladder::patience_beside() const {
@@ -120,10 +122,8 @@ Duration Ladder::patience_beside() const {
 }
 
 void Ladder::beside_failed(Trouble trouble) {
-    const std::optional<Path> path = beside();
-    if (path) {
-        rule_out(static_cast<std::size_t>(std::ranges::find(rungs_, *path) - rungs_.begin()),
-                 trouble);
+    if (beside()) {
+        rule_out(next_untried(), trouble);
     }
 }
 
@@ -156,12 +156,10 @@ void Ladder::trial_ended(bool passed, Instant now) {
     if (passed || trial_next_ == at_) {
         trial_next_ = 0;
         trial_wait_ = std::min(trial_wait_ * 2, options_.trial_max);
-        trial_at_ = now + trial_wait_;
+        trial_at_ = passed ? kNever : now + trial_wait_;
     }
     if (passed) {
-        // Until it has worked, the next trial is as far away as if this one had failed.
-        at_ = rung;
-        trial_at_ = kNever;
+        at_ = rung;  // until it has worked, the next trial is as far away as if this one had failed
     }
 }
 

@@ -86,6 +86,7 @@ public:
 
 private:
     [[nodiscard]] std::size_t untried_after(Trouble trouble) const;
+    [[nodiscard]] std::size_t next_untried() const;
     void rule_out(std::size_t rung, Trouble trouble);
     void begin_round(std::size_t at);
     void forget_trials();

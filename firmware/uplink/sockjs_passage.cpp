@@ -175,13 +175,11 @@ std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Eve
         }
         over_ = true;
         end_streams(Order::Kind::abort);
-        const std::string request = options_.path.transport == Transport::xhr_streaming
-                                        ? "SockJS xhr_streaming"
-                                        : "SockJS xhr";
         return Event{Event::Kind::ended,
                      {},
                      std::move(envelope).error().context(
-                         "what came as a message in the answer to " + request + " is no Envelope"),
+                         "what came as a message in " +
+                         client_->answer_to(sockjs::Client::Lane::receive) + " is no Envelope"),
                      {EndKind::ours, 0},
                      proven_ ? Trouble::hub : Trouble::passage};
     }
