@@ -57,23 +57,26 @@ def stays(what, look, seconds):
         time.sleep(0.05)
 
 
-_ports_given = set()
+_claims = []
 
 
 def free_port():
-    """Below the range from which the kernel takes ports of outgoing connections, so that it stays free."""
+    """Below the range from which the kernel takes ports of outgoing connections, so that it stays free. No other test that
+    runs at the same time is given it, also while its server is down: until this process ends it holds a name that says so."""
     chooser = random.SystemRandom()
     while True:
         port = chooser.randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0holdfast-interop-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
 
 
 def microseconds(text):
