@@ -429,7 +429,7 @@ class Ends(Line):
         line.ask = lambda: None
         line.send(b"")
         self.assertEqual(line.message()[0], "result")
-        wait_for("it is offline", lambda: self.state() == "offline", 15)
+        wait_for("it is offline", lambda: self.state() == "offline", 30)
         self.assertEqual(self.sessions(), 0)
 
     def test_a_newer_line_takes_over(self):

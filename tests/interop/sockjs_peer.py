@@ -6,7 +6,7 @@ import re
 import socket
 import struct
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 class Closed(Exception):

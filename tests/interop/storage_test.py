@@ -37,7 +37,7 @@ class Pusher:
                     given = end
                     continue
                 try:
-                    answer = json.loads(await asyncio.wait_for(socket.recv(), 3))
+                    answer = json.loads(await asyncio.wait_for(socket.recv(), 20))
                 except asyncio.TimeoutError:
                     self.errors.append("no answer")
                     break
