@@ -4,7 +4,7 @@ what is in page/."""
 import os
 import subprocess
 
-from harness import HERE, Scenario, main
+from harness import HERE, Scenario, main, wait_for
 
 PAGE = os.path.join(HERE, "page")
 ARTEFACTS = os.environ.get("HOLDFAST_ARTEFACTS", "")
@@ -49,7 +49,8 @@ class Page(Scenario):
         self.browse("uplink_test.mjs", self.artefacts(), "--hub", f"http://127.0.0.1:{hub.port}", "--gateway",
                     f"http://127.0.0.1:{gateway.port}", "--hub-process", str(hub.child.pid))
         self.assertIn("  no cut up to ", gateway.ask("status").stdout)
-        self.assertIn("  down, waiting to try again\n", gateway.ask("status").stdout)
+        # Between two tries: while it tries, it says so.
+        wait_for("it waits", lambda: "  down, waiting to try again\n" in gateway.ask("status").stdout)
 
 
 if __name__ == "__main__":
