@@ -121,7 +121,7 @@ class BadInput(unittest.TestCase):
         self.assertEqual(self.server.wait(20), 0)
 
     def test_slow_request_is_ended(self):
-        self.start("--handshake-timeout", "700 ms")
+        self.start("--handshake-timeout", "1 s")
         line = self.line(upgraded=False)
         began = time.monotonic()
         try:
@@ -140,7 +140,7 @@ class BadInput(unittest.TestCase):
         self.unharmed()
 
     def test_silent_peer_is_ended(self):
-        self.start("--handshake-timeout", "300 ms")
+        self.start("--handshake-timeout", "1 s")
         line = self.line(upgraded=False)
         line.read_head()
         self.assertTrue(line.ended())
