@@ -229,7 +229,8 @@ class Node(Process):
             found += page["readings"]
             if "next" not in page:
                 return found
-            cursor = "&after=" + urllib.parse.quote(page["next"])
+            before, cursor = cursor, "&after=" + urllib.parse.quote(page["next"])
+            assert cursor != before, f"the page behind {page['next']} leads to itself"
 
     def metric(self, name):
         for line in self.get("/metrics")[1].splitlines():
