@@ -149,9 +149,10 @@ public:
     [[nodiscard]] Result<Written> write(const Write& write);
 
     /// Records from the one that holds `position` (or the next after it) on, in order, until
-    /// `max_bytes` of bodies; at least one if there is any. Rows that cannot be read back come as
-    /// Gap records (reason corrupt), at their last position. Continue at the last record's
-    /// `end_position`. Errors: io, corrupt.
+    /// `max_bytes` of bodies; at least one if there is any. Damaged rows come as Gap records
+    /// (reason corrupt), at their last position, where the rows beside them confirm their numbers,
+    /// and else not at all: a stream whose numbers jump has lost those between. Continue at the
+    /// last record's `end_position`. Errors: io, corrupt (rows that are not in their order, too).
     [[nodiscard]] Result<std::vector<Record>> read(std::uint64_t position, std::size_t max_bytes);
 
     /// Readings of one origin in journal order, times resolved by clock fixes. Decodes a bounded

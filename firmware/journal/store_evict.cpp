@@ -34,8 +34,9 @@ bool is_loss(ByteView gap_body) {
 
 /// A clock fix stays: it tells the time of readings before it and after it, there may be but one in
 /// a boot, and it is as small as the gap that would stand in its place.
-bool is_evictable(const RowHead& row, ByteView body) {
-    return !row.is(RecordKind::clock_fix) && (!row.is(RecordKind::gap) || is_loss(body));
+bool is_evictable(const Record& record) {
+    return record.kind != RecordKind::clock_fix &&
+           (record.kind != RecordKind::gap || is_loss(*record.body));
 }
 
 }  // namespace
@@ -113,14 +114,14 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
             return used;
         }
         std::optional<RowHead> oldest;
-        bool swallowed = true;
+        std::optional<Record> record;
         auto found = for_each(
             database,
-            "SELECT position, stream, kind, first_seq, last_seq, body FROM record "
-            "WHERE position >= ? ORDER BY position LIMIT 1",
+            "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+            "body FROM record WHERE position >= ? ORDER BY position LIMIT 1",
             [&](const storage::Statement& row) {
                 oldest = row_head(row);
-                swallowed = !options.owes_upstream || is_evictable(*oldest, row.blob(5));
+                record = row_record(row);
             },
             evictable_from);
         if (!found) {
@@ -129,18 +130,22 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
         if (*used <= target_bytes || !oldest) {
             break;
         }
-        evictable_from = oldest->end_position();
-        if (!swallowed) {
+        // A gap with the numbers of a damaged row would make them true.
+        evictable_from = record ? record->end_position() : oldest->position + 1;
+        if (record && options.owes_upstream && !is_evictable(*record)) {
             continue;
         }
         if (auto gone = run(database, "DELETE FROM record WHERE position = ?", oldest->position);
             !gone) {
             return std::unexpected(std::move(gone).error());
         }
-        evicted += oldest->readings();
         if (tail && tail->record.position == oldest->position) {
             tail.reset();
         }
+        if (!record) {
+            continue;
+        }
+        evicted += oldest->readings();
         if (!options.owes_upstream) {
             continue;
         }
@@ -171,13 +176,13 @@ Result<void> Store::State::store_gap(Record gap) {
     std::optional<RowHead> before;
     auto found = for_each(
         database,
-        "SELECT position, stream, kind, first_seq, last_seq, body FROM record "
-        "WHERE stream = ? AND position < ? ORDER BY position DESC LIMIT 1",
+        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+        "body FROM record WHERE stream = ? AND position < ? ORDER BY position DESC LIMIT 1",
         [&](const storage::Statement& row) {
-            const RowHead head = row_head(row);
-            if (head.is(RecordKind::gap) && head.last_seq + 1 == gap.first_seq &&
-                is_loss(row.blob(5))) {
-                before = head;
+            const auto record = row_record(row);
+            if (record && record->kind == RecordKind::gap &&
+                record->last_seq + 1 == gap.first_seq && is_loss(*record->body)) {
+                before = row_head(row);
             }
         },
         gap.stream, gap.position);

@@ -148,7 +148,8 @@ Result<void> look_at_ends(storage::Database& database, Opened& opened) {
         "ORDER BY position DESC LIMIT ?",
         [&](const storage::Statement& row) {
             const RowHead head = row_head(row);
-            opened.next_position = std::max(opened.next_position, head.end_position());
+            opened.next_position = std::max(
+                opened.next_position, head.makes_sense() ? head.end_position() : head.position + 1);
             if (head.is(RecordKind::batch) && row.integer(5) >= kSurelyWallUs) {
                 opened.newest_time_us = std::max(opened.newest_time_us, row.integer(6));
             }
@@ -162,6 +163,11 @@ Result<void> look_at_ends(storage::Database& database, Opened& opened) {
         return std::unexpected(std::move(first).error());
     }
     opened.first_position = *first ? as_unsigned(**first) : opened.next_position;
+    if (*first && opened.first_position >= opened.next_position) {
+        return fail(ErrorCode::corrupt, "the first record stands at position " +
+                                            std::to_string(opened.first_position) +
+                                            ", behind the last");
+    }
     return {};
 }
 

@@ -145,18 +145,15 @@ Result<std::uint64_t> Search::take_row(const Cursor& cursor) {
         return std::max(last, cursor.next);
     }
     work_ += static_cast<std::size_t>(statement->integer(9));
-    auto record = row_record(*statement);
+    const std::optional<Record> record = row_record(*statement);
     if (!record) {
-        return std::unexpected(std::move(record).error());
+        return std::max(last, cursor.next);
     }
-    if (!*record) {
-        return last;
-    }
-    const auto batch = telemetry::decode(*(*record)->body);
+    const auto batch = telemetry::decode(*record->body);
     if (!batch || batch->readings.size() != head.readings()) {
         return last;
     }
-    return take_batch(**record, *batch, cursor.journal);
+    return take_batch(*record, *batch, cursor.journal);
 }
 
 Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::Batch& batch,

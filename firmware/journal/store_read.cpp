@@ -15,14 +15,86 @@ namespace {
 /// A row costs so much of `max_bytes` beside its body, so that a million of gaps do not come at
 /// once.
 constexpr std::size_t kRowCost = 64;
+/// Of one batch: no message could carry so many.
+constexpr std::uint64_t kMostReadings = 1ull << 32;
 /// Boot-clock batches at the beginning that are looked through for one whose time is known.
 constexpr std::int64_t kOldestRows = 16;
 
-bool numbers_make_sense(const RowHead& row) {
-    return row.first_seq <= row.last_seq && row.kind >= 0 &&
-           row.kind <= static_cast<std::int64_t>(RecordKind::clock_fix) &&
-           row.end_position() > row.position;
+bool follows(const RowHead& before, const RowHead& after) {
+    return before.stream == after.stream && before.end_position() == after.position &&
+           before.last_seq + 1 == after.first_seq;
 }
+
+/// Takes rows in the order of positions, and gives the records that stand at `position` and after
+/// it. What a damaged row says of its numbers is believed only where the rows beside it say the
+/// same, for a Gap of wrong numbers would swallow readings that are there. One that is not believed
+/// is left out, and the hole shows at the next record of its stream.
+class Sequence {
+public:
+    explicit Sequence(std::uint64_t position) : position_(position) {}
+
+    Result<void> take(const RowHead& head, std::optional<Record> record) {
+        // A damaged index or row number must not lead the reader back or round in a circle.
+        if (head.position < next_ ||
+            (record && before_ && head.position < before_->end_position())) {
+            return fail(
+                ErrorCode::corrupt,
+                "the record at position " + std::to_string(head.position) + " is not in its order");
+        }
+        next_ = head.position + 1;
+        if (!record) {
+            damaged_.push_back(head);
+            return {};
+        }
+        settle_damaged(head.position, &head);
+        before_ = head;
+        give(std::move(*record));
+        return {};
+    }
+
+    /// All rows were taken; the journal ends at `end_position`.
+    void end(std::uint64_t end_position) { settle_damaged(end_position, nullptr); }
+
+    [[nodiscard]] bool empty() const { return records_.empty(); }
+    [[nodiscard]] std::vector<Record> records() && { return std::move(records_); }
+
+private:
+    /// Forwards from the sound row before them as far as they go on without a hole, and backwards
+    /// from the one behind them.
+    void settle_damaged(std::uint64_t next_position, const RowHead* after) {
+        std::size_t front = 0;
+        for (; before_ && front < damaged_.size(); ++front) {
+            const RowHead& row = damaged_[front];
+            const bool is_last = front + 1 == damaged_.size();
+            if (!follows(*before_, row) ||
+                row.end_position() != (is_last ? next_position : damaged_[front + 1].position)) {
+                break;
+            }
+            before_ = row;
+            give(corrupt_gap(row));
+        }
+        std::size_t back = damaged_.size();
+        while (after != nullptr && back > front && follows(damaged_[back - 1], *after)) {
+            after = &damaged_[--back];
+        }
+        for (; back < damaged_.size(); ++back) {
+            give(corrupt_gap(damaged_[back]));
+        }
+        damaged_.clear();
+    }
+
+    void give(Record record) {
+        if (record.end_position() > position_) {
+            records_.push_back(std::move(record));
+        }
+    }
+
+    std::uint64_t position_;
+    std::uint64_t next_ = 0;
+    std::optional<RowHead> before_ = {};  ///< the last row that is believed
+    std::vector<RowHead> damaged_ = {};   ///< stand behind it, and wait for what follows
+    std::vector<Record> records_ = {};
+};
 
 }  // namespace
 
@@ -52,12 +124,13 @@ std::int64_t checksum(const Record& record) {
         body == nullptr ? of_head : crc32(of_head, body, static_cast<uInt>(record.body->size())));
 }
 
-Result<std::optional<Record>> row_record(const storage::Statement& row) {
+bool RowHead::makes_sense() const {
+    return first_seq <= last_seq && kind >= 0 &&
+           kind <= static_cast<std::int64_t>(RecordKind::clock_fix) && readings() <= kMostReadings;
+}
+
+std::optional<Record> row_record(const storage::Statement& row) {
     const RowHead head = row_head(row);
-    if (!numbers_make_sense(head)) {
-        return fail(ErrorCode::corrupt, "the numbers of the record at position " +
-                                            std::to_string(head.position) + " make no sense");
-    }
     const ByteView body = row.blob(8);
     Record record{.position = head.position,
                   .stream = head.stream,
@@ -67,7 +140,7 @@ Result<std::optional<Record>> row_record(const storage::Statement& row) {
                   .first_time_us = row.integer(5),
                   .last_time_us = row.integer(6),
                   .body = std::make_shared<const Bytes>(body.begin(), body.end())};
-    if (checksum(record) == row.integer(7)) {
+    if (head.makes_sense() && checksum(record) == row.integer(7)) {
         return record;
     }
     return std::nullopt;
@@ -84,26 +157,42 @@ Record corrupt_gap(const RowHead& head) {
             .body = std::make_shared<const Bytes>(encode(GapReason::corrupt))};
 }
 
-Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size_t max_bytes) {
-    std::optional<RowHead> before;
-    auto found = for_each(
-        database,
-        "SELECT position, stream, kind, first_seq, last_seq FROM record "
-        "WHERE position <= ? ORDER BY position DESC LIMIT 1",
-        [&](const storage::Statement& row) { before = row_head(row); }, position);
-    if (!found) {
-        return std::unexpected(std::move(found).error());
+/// Position of the last sound row at or before `position`; `position` itself if there is none.
+Result<std::uint64_t> Store::State::sound_before(std::uint64_t position) {
+    auto statement = database.prepare(
+        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+        "body FROM record WHERE position <= ? ORDER BY position DESC");
+    if (!statement) {
+        return std::unexpected(std::move(statement).error());
     }
-    const std::uint64_t start =
-        before && before->end_position() > position ? before->position : position;
+    statement->bind(position);
+    for (;;) {
+        auto row = statement->step();
+        if (!row) {
+            return std::unexpected(std::move(row).error());
+        }
+        if (!*row) {
+            return position;
+        }
+        if (row_record(*statement)) {
+            return row_head(*statement).position;
+        }
+    }
+}
+
+Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size_t max_bytes) {
+    auto start = sound_before(position);
+    if (!start) {
+        return std::unexpected(std::move(start).error());
+    }
     auto statement = database.prepare(
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body, length(body) FROM record WHERE position >= ? ORDER BY position");
     if (!statement) {
         return std::unexpected(std::move(statement).error());
     }
-    statement->bind(start);
-    std::vector<Record> records;
+    statement->bind(*start);
+    Sequence sequence(position);
     std::size_t size = 0;
     for (;;) {
         auto row = statement->step();
@@ -111,25 +200,16 @@ Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size
             return std::unexpected(std::move(row).error());
         }
         if (!*row) {
-            return records;
+            sequence.end(end_position);
+            return std::move(sequence).records();
         }
         size += static_cast<std::size_t>(statement->integer(9)) + kRowCost;
-        if (size > max_bytes && !records.empty()) {
-            return records;
+        if (size > max_bytes && !sequence.empty()) {
+            return std::move(sequence).records();
         }
-        auto record = row_record(*statement);
-        if (!record) {
-            return std::unexpected(std::move(record).error());
+        if (auto taken = sequence.take(row_head(*statement), row_record(*statement)); !taken) {
+            return std::unexpected(std::move(taken).error());
         }
-        // A damaged index or row number must not lead the reader back or round in a circle.
-        const RowHead head = row_head(*statement);
-        if (head.end_position() <= position ||
-            (!records.empty() && head.position < records.back().end_position())) {
-            return fail(
-                ErrorCode::corrupt,
-                "the record at position " + std::to_string(head.position) + " is not in its order");
-        }
-        records.push_back(*record ? std::move(**record) : corrupt_gap(head));
     }
 }
 

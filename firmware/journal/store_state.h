@@ -78,6 +78,8 @@ struct RowHead {
     std::uint64_t first_seq = 0;
     std::uint64_t last_seq = 0;
 
+    /// A damaged row may say anything.
+    [[nodiscard]] bool makes_sense() const;
     [[nodiscard]] bool is(RecordKind which) const {
         return kind == static_cast<std::int64_t>(which);
     }
@@ -92,10 +94,10 @@ struct RowHead {
 /// Columns position, stream, kind, first_seq, last_seq, in this order, from the first on.
 [[nodiscard]] RowHead row_head(const storage::Statement& row);
 
-/// The row as a record, or nullopt where its checksum is wrong. Columns: those of `row_head`, then
-/// first_time, last_time, checksum, body. Errors: corrupt (even the numbers make no sense).
-[[nodiscard]] Result<std::optional<Record>> row_record(const storage::Statement& row);
-/// What stands for a row whose body cannot be used.
+/// The row as a record, or nullopt where its checksum is wrong: then nothing of it can be believed.
+/// Columns: those of `row_head`, then first_time, last_time, checksum, body.
+[[nodiscard]] std::optional<Record> row_record(const storage::Statement& row);
+/// What stands for a damaged row whose numbers are known to be right.
 [[nodiscard]] Record corrupt_gap(const RowHead& head);
 
 /// What a row's `checksum` must be: CRC-32 of its numbers and its body. SQLite does not notice
@@ -150,6 +152,7 @@ struct Store::State {
 
     // ---- store_read.cpp
     Result<std::vector<Record>> read(std::uint64_t position, std::size_t max_bytes);
+    Result<std::uint64_t> sound_before(std::uint64_t position);
     Result<std::optional<std::int64_t>> oldest_time_us();
     /// Wall clock minus uptime; nullopt: the fix has not come yet.
     Result<std::optional<std::int64_t>> clock_fix(const std::string& origin, std::uint64_t boot);

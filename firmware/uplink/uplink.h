@@ -156,6 +156,7 @@ private:
     struct OnLine {
         std::uint64_t sent_through = 0;
         std::uint64_t acknowledged_through = 0;
+        bool has_sent = false;
     };
 
     /// Calls `what` with the heartbeat that this Uplink has.

@@ -68,8 +68,12 @@ std::optional<Outgoing> Uplink::next_message(Instant now) {
             continue;
         }
         if (record->first_seq > line.sent_through + 1) {
-            return dispatch_gap(*record, line.sent_through + 1, record->first_seq - 1,
-                                journal::GapReason::unknown_past, now);
+            // What is missing between two records of the journal was damaged; what is missing
+            // before the first of a line, the hub once had, as far as is known here.
+            return dispatch_gap(
+                *record, line.sent_through + 1, record->first_seq - 1,
+                line.has_sent ? journal::GapReason::corrupt : journal::GapReason::unknown_past,
+                now);
         }
         cursor_ = record->end_position();
         if (was_refused(*record)) {
@@ -103,7 +107,9 @@ Outgoing Uplink::dispatch(const Record& record, Instant now) {
     in_flight_.push_back(
         {record.stream, record.first_seq, record.last_seq, record.position, size, now});
     in_flight_bytes_ += size;
-    on_line_[record.stream].sent_through = record.last_seq;
+    OnLine& line = on_line_[record.stream];
+    line.sent_through = record.last_seq;
+    line.has_sent = true;
     beat([&](auto& heartbeat) { heartbeat.sent(now); });
     return out;
 }

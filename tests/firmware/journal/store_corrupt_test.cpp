@@ -14,6 +14,7 @@
 #include <CppUTest/TestHarness.h>
 
 #include "platform/simulated/disk.h"
+#include "platform/storage/database.h"
 #include "tests/firmware/journal/store_fixture.h"
 #include "tests/stride.h"
 
@@ -30,6 +31,8 @@ StoreOptions options_on(const Disk& disk) {
     return options;
 }
 
+constexpr std::uint64_t kSoundReadings = 319;
+
 /// A journal of a few dozen pages, with every kind of record, closed in order.
 Bytes sound_file() {
     Disk disk("sound");
@@ -45,15 +48,15 @@ Bytes sound_file() {
                        .channel = {.name = "t1", .unit = "C"}}};
     write.notes = {{"eth0", "direct"}, {"wlan0", "proxy+xhr"}};
     CHECK_TRUE(store->write(write).has_value());
-    for (std::uint64_t seq = 303; seq < 320; ++seq) {
+    for (std::uint64_t seq = 303; seq <= kSoundReadings; ++seq) {
         CHECK_TRUE(store->write(write_of({large_record(own, seq, seq, 500)})).has_value());
     }
     store = fail(ErrorCode::closed, "");
     return disk.content("/d/journal.db");
 }
 
-/// Opens, reads everything, queries and writes. Whatever answer is right, but a crash or a wrong
-/// reading.
+/// Opens, reads everything, queries and writes. Whatever answer is right, but a crash, a wrong
+/// reading, or a Gap with the number of a reading that is there.
 void use(Disk& disk) {
     CountingEntropy entropy;
     Opened opened;
@@ -65,7 +68,8 @@ void use(Disk& disk) {
         CHECK_TRUE(disk.exists(opened.moved_aside->string()));
         CHECK_TRUE(!opened.moved_because.empty());
     }
-    for (std::uint64_t position = 0;;) {
+    CHECK_TRUE(opened.first_position <= opened.next_position);
+    for (std::uint64_t position = 0, last_seq = 0;;) {
         const auto records = store->read(position, 4'000);
         if (!records) {
             CHECK_TRUE(records.error().code == ErrorCode::corrupt);
@@ -77,6 +81,9 @@ void use(Disk& disk) {
         for (const Record& record : *records) {
             CHECK_TRUE(record.end_position() > position);
             position = record.end_position();
+            CHECK_TRUE(record.stream == 1 && record.first_seq > last_seq);
+            last_seq = record.last_seq;
+            CHECK_TRUE(last_seq <= kSoundReadings);
             if (record.kind == RecordKind::batch && record.first_seq == 1) {
                 CHECK_TRUE(*record.body == *batch_record(1, 1, 1, 300).body);
             }
@@ -156,4 +163,59 @@ TEST(StoreCorruption, a_damaged_body_is_read_as_a_gap_of_its_numbers) {
     LONGS_EQUAL(301, records[0].first_seq);
     LONGS_EQUAL(302, records[0].end_position());
     LONGS_EQUAL(302, store->read(302, 1)->at(0).first_seq);
+}
+
+namespace {
+
+/// A sound file whose row at `position` has been changed by SQL, as a flipped bit would.
+std::vector<Record> read_after(Disk& disk, const char* change, std::uint64_t position) {
+    disk.put("/d/journal.db", sound_file());
+    {
+        auto database = storage::Database::open("/d/journal.db", {.vfs = disk.name()});
+        CHECK_TRUE(database->execute(change).has_value());
+    }
+    CountingEntropy entropy;
+    Opened opened;
+    auto store = Store::open("/d", options_on(disk), entropy, opened);
+    CHECK_FALSE(opened.moved_aside.has_value());
+    return store->read(position, 1 << 20).value();
+}
+
+}  // namespace
+
+TEST(StoreCorruption, numbers_of_a_damaged_row_are_not_believed) {
+    for (const char* change : {"UPDATE record SET last_seq = last_seq + 64 WHERE position = 305",
+                               "UPDATE record SET first_seq = 33 WHERE position = 305",
+                               "UPDATE record SET stream = 2 WHERE position = 305"}) {
+        Disk disk("numbers");
+        const auto records = read_after(disk, change, 303);
+        LONGS_EQUAL(kSoundReadings - 303, records.size());
+        LONGS_EQUAL(304, records[1].last_seq);
+        LONGS_EQUAL(306, records[2].first_seq);
+        for (const Record& record : records) {
+            CHECK_TRUE(record.kind == RecordKind::batch);
+        }
+    }
+}
+
+TEST(StoreCorruption, damaged_rows_whose_neighbours_say_the_same_are_gaps) {
+    struct Case {
+        const char* rows;
+        std::size_t first;
+        std::size_t count;
+    };
+    for (const auto& [rows, first, count] :
+         {Case{"position = 303", 0, 1}, Case{"position IN (305, 306, 307)", 2, 3},
+          Case{"position >= 317", 14, 3}, Case{"position = 319", 16, 1}}) {
+        Disk disk("times");
+        const auto records = read_after(
+            disk, ("UPDATE record SET last_time = 5 WHERE " + std::string(rows)).c_str(), 303);
+        LONGS_EQUAL(17, records.size());
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            const bool is_gap = i >= first && i < first + count;
+            CHECK_TRUE(is_gap == (records[i].kind == RecordKind::gap));
+            LONGS_EQUAL(303 + i, records[i].first_seq);
+            LONGS_EQUAL(303 + i, records[i].last_seq);
+        }
+    }
 }

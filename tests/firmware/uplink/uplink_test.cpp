@@ -320,6 +320,36 @@ TEST(Uplink, numbers_that_are_here_no_more_are_told_as_a_gap) {
     LONGS_EQUAL(2, sent()->first_seq);
 }
 
+TEST(Uplink, a_hole_between_two_stored_records_is_told_as_damage) {
+    desk.push(1);
+    desk.journal->append(ClockFix{}, desk.now);
+    desk.push(1);
+    desk.write();
+    desk.crash();
+    make();
+    greet();
+    CHECK(hear(to_wire(WelcomeMessage{})));
+    const auto wanted = uplink->take_read(desk.now);
+    auto records = desk.store.read(wanted->position, 1u << 20).value();
+    const std::uint64_t first = records.front().first_seq;
+    LONGS_EQUAL(3, records.size());
+    records.erase(records.begin() + 1);
+    uplink->fetched(std::move(records), desk.now);
+    std::vector<Record> seen;
+    while (seen.size() < 4) {
+        if (const auto record = as<Record>(uplink->next_message(desk.now))) {
+            seen.push_back(*record);
+        }
+    }
+    CHECK(*decode_gap(*seen[0].body) == GapReason::unknown_past);
+    LONGS_EQUAL(first, seen[1].first_seq);
+    CHECK(seen[2].kind == RecordKind::gap);
+    LONGS_EQUAL(first + 1, seen[2].first_seq);
+    LONGS_EQUAL(first + 1, seen[2].last_seq);
+    CHECK(*decode_gap(*seen[2].body) == GapReason::corrupt);
+    LONGS_EQUAL(first + 2, seen[3].first_seq);
+}
+
 TEST(Uplink, a_refused_record_is_a_gap_on_the_next_line_and_ends_this_one) {
     live(1);
     desk.sample(2);
