@@ -114,27 +114,26 @@ std::uint64_t Journal::append(const Append& append, Instant now) {
         refuse(append.readings.size(), now);
         return next_position_;
     }
-    if (!open_.readings.empty() &&
-        (open_.boot != append.boot || open_bytes_ >= options_.batch_bytes ||
-         open_.readings.size() + append.readings.size() > options_.batch_readings)) {
-        close_open_batch();
-    }
-    if (open_.readings.empty()) {
-        open_.boot = append.boot;
-        open_first_seq_ = next_seq_;
-        open_position_ = next_position_;
-        open_since_ = now;
-    }
+    const Instant due = append.promise == Promise::now ? kAtOnce : now + options_.commit_interval;
     for (telemetry::Reading& reading : append.readings) {
+        const bool is_full =
+            open_bytes_ >= options_.batch_bytes || open_.readings.size() >= options_.batch_readings;
+        if (open_.boot != append.boot || is_full) {
+            close_open_batch();
+        }
+        if (open_.readings.empty()) {
+            open_.boot = append.boot;
+            open_first_seq_ = next_seq_;
+            open_position_ = next_position_;
+            open_since_ = now;
+        }
         open_bytes_ += 16 + size_of(reading.value);
-        open_durable_first_ |= reading.channel > durable_channels_;
+        open_durable_first_ |= append.source != nullptr || reading.channel > durable_channels_;
+        open_due_ = std::min(open_due_, due);
         open_.readings.push_back(std::move(reading));
+        ++next_seq_;
+        ++next_position_;
     }
-    open_durable_first_ |= append.source != nullptr;
-    open_due_ = std::min(open_due_,
-                         append.promise == Promise::now ? kAtOnce : now + options_.commit_interval);
-    next_seq_ += append.readings.size();
-    next_position_ += append.readings.size();
     forget();
     return next_position_;
 }

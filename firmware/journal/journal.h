@@ -38,8 +38,9 @@ struct JournalOptions {
     /// A write that failed is tried again after this time.
     Duration retry_delay = std::chrono::seconds(1);
     std::uint64_t memory_bytes = 1u << 20;
-    std::size_t batch_readings = 16'384;
-    std::size_t batch_bytes = 64 << 10;  ///< estimated, before encoding
+    std::size_t batch_readings = 16'384;  ///< of one record at most
+    /// Estimated, before encoding: a record that has reached them takes no more readings.
+    std::size_t batch_bytes = 64 << 10;
     std::size_t channels_per_origin = 10'000;
 };
 
@@ -69,10 +70,12 @@ public:
         const SourcePosition* source = nullptr;
         bool keep = false;  ///< never refused: whoever gives them has asked `room`, and waits
     };
-    /// Gives each reading its number. Returns the position behind the last: the readings are
-    /// durable when `durable_before` has reached it. Where memory's share is used up (the disk is
-    /// full or slow), readings with a deadline become a Gap (reason refused) and are counted as
-    /// dropped; those with Promise::now are not refused: ask `room` first.
+    /// Gives each reading its number. Many readings become several records, so that one fits
+    /// through a slow line in good time; they are written in one transaction all the same. Returns
+    /// the position behind the last: the readings are durable when `durable_before` has reached it.
+    /// Where memory's share is used up (the disk is full or slow), readings with a deadline become
+    /// a Gap (reason refused) and are counted as dropped; those with Promise::now are not refused:
+    /// ask `room` first.
     std::uint64_t append(const Append& append, Instant now);
     /// Takes one number of our own stream.
     void append(const ClockFix& fix, Instant now);

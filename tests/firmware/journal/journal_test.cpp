@@ -113,6 +113,48 @@ TEST(Journal, a_record_of_a_source_and_what_follows_is_not_handed_out_before_it_
     CHECK(journal().next(before + 2).record.has_value());
 }
 
+TEST(Journal, many_readings_become_records_of_bounded_size_in_one_write) {
+    desk.options.batch_readings = 100;
+    desk.options.batch_bytes = 1'000;
+    desk.open();
+    desk.warm_up();
+    const std::uint64_t before = journal().next_position();
+    const SourcePosition source{"s", 7, 0};
+    LONGS_EQUAL(before + 1'000, desk.add(1'000, Promise::now, &source));
+    CHECK(!journal().next(before).record);
+    const std::optional<Write> write = journal().take_write(desk.now);
+    CHECK(write->records.size() > 10);
+    std::uint64_t next = before;
+    for (const Record& record : write->records) {
+        LONGS_EQUAL(next, record.position);
+        next = record.end_position();
+        CHECK(next - record.position <= 1 + desk.options.batch_bytes / 16);
+    }
+    LONGS_EQUAL(before + 1'000, next);
+    LONGS_EQUAL(1, write->sources.size());
+    desk.crash();
+    LONGS_EQUAL(0, journal().source("s").position);
+    LONGS_EQUAL(0, desk.stored());
+}
+
+TEST(Journal, readings_of_another_boot_begin_a_record) {
+    desk.options.batch_readings = 3;
+    desk.open();
+    std::vector<telemetry::Reading> readings(4,
+                                             {*journal().channel({"t", ""}), 5, std::int64_t{1}});
+    for (const std::uint64_t boot : {std::uint64_t{1}, std::uint64_t{1}, std::uint64_t{2}}) {
+        auto copy = readings;
+        journal().append({.readings = copy, .promise = Promise::now, .boot = boot}, desk.now);
+    }
+    std::vector<std::uint64_t> sizes;
+    const std::optional<Write> write = journal().take_write(desk.now);
+    for (const Record& record : write->records) {
+        sizes.push_back(record.last_seq - record.first_seq + 1);
+        LONGS_EQUAL(record.first_seq <= 8 ? 1 : 2, telemetry::decode(*record.body)->boot);
+    }
+    CHECK((sizes == std::vector<std::uint64_t>{3, 3, 2, 3, 1}));
+}
+
 TEST(Journal, an_acknowledgement_may_overtake_the_write) {
     desk.warm_up();
     const std::uint64_t end = desk.push(2);
