@@ -16,8 +16,11 @@ constexpr const char* kSource = "counter";
 constexpr std::uint64_t kDiskSlackBytes = 3u << 20;
 /// What may have been under way from devices when they were held back.
 constexpr std::uint64_t kMemorySlackBytes = 4u << 20;
-/// A record may begin within the window and end beyond it.
+/// A record may begin within the window and end beyond it, and a flood within memory's share.
 constexpr std::uint64_t kRecordBytes = 256u << 10;
+constexpr std::uint64_t kFloodReadings = 5500;
+/// Of a record in memory beside the readings.
+constexpr std::uint64_t kEntryBytes = 200;
 
 }  // namespace
 
@@ -68,7 +71,7 @@ void Node::append_some() {
     const bool refused = !at_once && journal_->room() == 0;
     std::size_t count = 1 + random.below(4);
     if (std::exchange(floods_, false)) {
-        count = 500 + random.below(5000);
+        count = kFloodReadings - random.below(5000);
     } else if (random.chance(5)) {
         count = plan_.evicts ? 20 : 60;
     }
@@ -140,7 +143,8 @@ void Node::check() {
     }
     source_told_ = std::max(source_told_, journal_->durable_source(kSource));
     const std::uint64_t memory = journal_->memory_used_bytes();
-    if (memory > plan_.memory_bytes + (plan_.listens ? kMemorySlackBytes : kRecordBytes)) {
+    const std::uint64_t flood = kRecordBytes + kFloodReadings / plan_.batch_readings * kEntryBytes;
+    if (memory > plan_.memory_bytes + (plan_.listens ? kMemorySlackBytes : flood)) {
         setting_.violated("limits", plan_.id + " has " + std::to_string(memory) + " B in memory");
     }
     const std::uint64_t disk = disk_.used_bytes();
