@@ -204,6 +204,8 @@ Result<Page> Search::run() {
     if (!done) {
         return std::unexpected(std::move(done).error());
     }
+    // Or whoever asks for page after page would be led round in a circle.
+    std::uint64_t reached = query_.after;
     for (;;) {
         Cursor& cursor = nearest();
         if (cursor.next == Cursor::kDone) {
@@ -213,6 +215,12 @@ Result<Page> Search::run() {
         if (!through) {
             return std::unexpected(std::move(through).error());
         }
+        if (*through <= reached) {
+            return fail(ErrorCode::corrupt,
+                        "the index of the records is malformed: after position " +
+                            std::to_string(reached) + " comes " + std::to_string(*through));
+        }
+        reached = *through;
         // Back to the same row where the limit was reached in its middle.
         if (done = seek(cursor, *through + 1); !done) {
             return std::unexpected(std::move(done).error());

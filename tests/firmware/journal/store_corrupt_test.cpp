@@ -89,7 +89,12 @@ void use(Disk& disk) {
             }
         }
     }
-    (void)store->query({.origin = "here", .channel = "", .from_us = {}, .to_us = {}});
+    for (std::optional<std::uint64_t> after = 0; after;) {
+        const auto page = store->query(
+            {.origin = "here", .channel = "", .from_us = {}, .to_us = {}, .after = *after});
+        CHECK_TRUE(!page || !page->next || *page->next > *after);
+        after = page ? page->next : std::nullopt;
+    }
     (void)store->gaps("here", 10);
     (void)store->oldest_time_us();
     (void)store->count_readings();
