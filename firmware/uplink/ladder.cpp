@@ -166,10 +166,14 @@ void Ladder::trial_ended(bool passed, Instant now) {
 void Ladder::line_ended() {
     up_ = false;
     if (trial_ || trial_next_ > 0) {
-        // What this series would have told is not known: all wait once more, as long as before.
+        // What this series would have told is not known: all wait once more, but not as long as
+        // before, or lines that last just so long would end each series.
         trial_.reset();
         trial_next_ = 0;
         trial_at_ = kNever;
+        trial_wait_ = trial_wait_ < options_.trial_max
+                          ? std::min(trial_wait_ * 2, options_.trial_max)
+                          : options_.trial_max / 4 * 3;
     }
 }
 

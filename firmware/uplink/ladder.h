@@ -81,7 +81,7 @@ public:
     [[nodiscard]] Instant deadline() const { return up_ && !trial_ ? trial_at_ : kNever; }
     /// The line ended: a trial is of no use now. When the next one is due is remembered for the
     /// next line on the same rung: lines that are always cut young must not put it off for ever,
-    /// nor bring it about each time.
+    /// nor bring it about each time. Trials that it ended wait longer than before, as failed ones.
     void line_ended();
 
 private:

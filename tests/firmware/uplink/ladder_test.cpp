@@ -355,9 +355,35 @@ TEST(Ladder, a_trial_that_outlives_the_line_is_of_no_effect) {
     ladder.trial_ended(true, now);
     CHECK_TRUE(ladder.path() == kDirectXhr);
     CHECK_TRUE(!ladder.worked(now));
-    CHECK_TRUE(ladder.deadline() == now + LadderOptions{}.trial_min);
+    CHECK_TRUE(ladder.deadline() == now + 2 * LadderOptions{}.trial_min);
     now = ladder.deadline();
     CHECK_TRUE(ladder.trial_due(now) == kDirect);
+}
+
+TEST(Ladder, lines_that_last_just_as_long_as_the_wait_do_not_end_each_trial) {
+    // A box that lets a line be idle for 10 s, and an access line that is renewed once a day.
+    for (const Duration life : {Duration(10s), Duration(20s), Duration(24h)}) {
+        Ladder ladder{LadderOptions{}};
+        climb_to(ladder, kDirectStreaming);
+        int ended_in_a_row = 0;
+        for (const Instant end = now + 30 * 24h; now < end;) {
+            (void)ladder.worked(now);
+            const Instant cut = now + life;
+            while (ladder.deadline() <= cut) {
+                now = std::max(now, ladder.deadline());
+                CHECK_TRUE(ladder.trial_due(now) == kDirect);
+                now += 2s;
+                if (now > cut) {
+                    CHECK_TRUE(++ended_in_a_row <= 2);
+                    break;
+                }
+                ladder.trial_ended(false, now);
+                ended_in_a_row = 0;
+            }
+            ladder.line_ended();
+            now = cut + 3s;
+        }
+    }
 }
 
 TEST(Ladder, lines_that_are_cut_young_neither_put_trials_off_nor_make_them_many) {
