@@ -11,6 +11,8 @@ namespace {
 /// Work of one call: bytes of bodies decoded, and so much for each row looked at.
 constexpr std::size_t kWorkBytes = 1u << 20;
 constexpr std::size_t kRowWork = 256;
+/// SQLite's numbers have a sign.
+constexpr std::uint64_t kLastPosition = std::numeric_limits<std::int64_t>::max();
 
 /// Where the search stands in one stream of the origin.
 struct Cursor {
@@ -193,6 +195,9 @@ Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::
 
 Result<Page> Search::run() {
     auto done = find_streams();
+    if (done && query_.after >= kLastPosition) {
+        return std::move(page_);
+    }
     if (done) {
         done = find_channels();
     }

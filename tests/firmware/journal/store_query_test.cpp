@@ -89,6 +89,13 @@ TEST(StoreQuery, every_reading_of_the_origin_comes_once_in_order_at_any_page_siz
     CHECK_TRUE(store->query({.origin = "nowhere", .channel = "", .from_us = {}, .to_us = {}})
                    .error()
                    .code == ErrorCode::not_found);
+    query = all(100);
+    for (const std::uint64_t after : {position - 1, std::uint64_t{INT64_MAX}, UINT64_MAX}) {
+        query.after = after;
+        const auto page = store->query(query);
+        STRCMP_EQUAL("", page ? "" : page.error().message.c_str());
+        CHECK_TRUE(page->rows.empty() && !page->next);
+    }
     LONGS_EQUAL(1'500, store->count_readings().value());
 }
 
