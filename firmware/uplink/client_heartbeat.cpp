@@ -192,7 +192,10 @@ void Client::side_lines_due(Now now) {
                 if (renewal_failed_) {
                     trial_due(now);  // another way may be the one that lets a new line through
                 }
-                if (!lines_[kNext] && lines_[kMain]->passes) {
+                // Before the first acknowledgement nothing would be gained: what is on its way
+                // would only be sent again, and where it takes longer than a line may live, for
+                // ever.
+                if (!lines_[kNext] && lines_[kMain]->passes && !engine_.is_fruitless()) {
                     is_trial_ = false;
                     open_line(kNext, path(), now);
                 }

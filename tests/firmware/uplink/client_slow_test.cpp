@@ -57,6 +57,20 @@ TEST(ClientSlowLines, a_record_that_takes_minutes_arrives_on_one_line) {
     }
 }
 
+TEST(ClientSlowLines, a_record_that_takes_longer_than_lines_are_thought_to_live_arrives) {
+    ClientDesk net;
+    net.options.uplink.adaptive.emplace();
+    net.bytes_per_second = 2000;
+    net.client = std::make_unique<Client>(*net.desk.journal, net.options, net.random);
+    const PathKnowledge known{235s, 240s, CutKind::silent, Counts::either_way, 20s, 0};
+    net.client->remember("heartbeat net direct hub.test", to_text(known));
+    CHECK(net.run_until_live());
+    append_blob(net, 100'000);
+    CHECK(net.run_until_delivered());
+    STRCMP_EQUAL("", net.compare().c_str());
+    LONGS_EQUAL(0, net.client->engine().reconnects());
+}
+
 TEST(ClientSlowLines, a_line_that_dies_under_such_a_record_is_found_in_time) {
     for (const Duration alive : {5s, 25s, 62s}) {
         ClientDesk net;
