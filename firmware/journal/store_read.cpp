@@ -60,24 +60,33 @@ public:
 
 private:
     /// Forwards from the sound row before them as far as they go on without a hole, and backwards
-    /// from the one behind them.
+    /// from what comes behind them: a sound row of the same stream, or else only its position; two
+    /// rows that fit each other need no more.
     void settle_damaged(std::uint64_t next_position, const RowHead* after) {
+        const std::size_t count = damaged_.size();
         std::size_t front = 0;
-        for (; before_ && front < damaged_.size(); ++front) {
+        for (; before_ && front < count; ++front) {
             const RowHead& row = damaged_[front];
-            const bool is_last = front + 1 == damaged_.size();
             if (!follows(*before_, row) ||
-                row.end_position() != (is_last ? next_position : damaged_[front + 1].position)) {
+                row.end_position() !=
+                    (front + 1 < count ? damaged_[front + 1].position : next_position)) {
                 break;
             }
             before_ = row;
             give(corrupt_gap(row));
         }
-        std::size_t back = damaged_.size();
-        while (after != nullptr && back > front && follows(damaged_[back - 1], *after)) {
-            after = &damaged_[--back];
+        std::size_t back = count;
+        const bool goes_on = count > 0 && after != nullptr && follows(damaged_.back(), *after);
+        if (back > front && (goes_on || damaged_.back().end_position() == next_position)) {
+            --back;
         }
-        for (; back < damaged_.size(); ++back) {
+        while (back < count && back > front && follows(damaged_[back - 1], damaged_[back])) {
+            --back;
+        }
+        if (!goes_on && count - back == 1) {
+            back = count;
+        }
+        for (; back < count; ++back) {
             give(corrupt_gap(damaged_[back]));
         }
         damaged_.clear();

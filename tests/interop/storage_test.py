@@ -28,6 +28,13 @@ class Pusher:
         return asyncio.run(asyncio.wait_for(self._give(through), seconds))
 
     async def _give(self, through):
+        while True:
+            try:
+                return await self._give_on_one_line(through)
+            except (websockets.ConnectionClosed, websockets.InvalidStatusCode, OSError):
+                await asyncio.sleep(0.1)  # the node begins a new journal
+
+    async def _give_on_one_line(self, through):
         async with websockets.connect(f"ws://127.0.0.1:{self.node.port}/v1/push?source=disk", ping_interval=None) as socket:
             durable = given = json.loads(await socket.recv())["through"]
             while durable < through:
