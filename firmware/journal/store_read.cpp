@@ -59,35 +59,23 @@ public:
     [[nodiscard]] std::vector<Record> records() && { return std::move(records_); }
 
 private:
-    /// Forwards from the sound row before them as far as they go on without a hole, and backwards
-    /// from what comes behind them: a sound row of the same stream, or else only its position; two
-    /// rows that fit each other need no more.
+    /// Believed is a run of rows that go on from one to the other, if there are two of them or if
+    /// it goes on from the sound row before or to the one after; and its last row only if it ends
+    /// where the next row stands.
     void settle_damaged(std::uint64_t next_position, const RowHead* after) {
         const std::size_t count = damaged_.size();
-        std::size_t front = 0;
-        for (; before_ && front < count; ++front) {
-            const RowHead& row = damaged_[front];
-            if (!follows(*before_, row) ||
-                row.end_position() !=
-                    (front + 1 < count ? damaged_[front + 1].position : next_position)) {
-                break;
+        for (std::size_t first = 0, end = 0; first < count; first = end) {
+            end = first + 1;
+            while (end < count && follows(damaged_[end - 1], damaged_[end])) {
+                ++end;
             }
-            before_ = row;
-            give(corrupt_gap(row));
-        }
-        std::size_t back = count;
-        const bool goes_on = count > 0 && after != nullptr && follows(damaged_.back(), *after);
-        if (back > front && (goes_on || damaged_.back().end_position() == next_position)) {
-            --back;
-        }
-        while (back < count && back > front && follows(damaged_[back - 1], damaged_[back])) {
-            --back;
-        }
-        if (!goes_on && count - back == 1) {
-            back = count;
-        }
-        for (; back < count; ++back) {
-            give(corrupt_gap(damaged_[back]));
+            const bool goes_on = (first == 0 && before_ && follows(*before_, damaged_[first])) ||
+                                 (end == count && after && follows(damaged_[end - 1], *after));
+            const std::uint64_t next = end < count ? damaged_[end].position : next_position;
+            const std::size_t sure = damaged_[end - 1].end_position() == next ? end : end - 1;
+            for (std::size_t i = first; i < sure && (goes_on || sure - first > 1); ++i) {
+                give(corrupt_gap(damaged_[i]));
+            }
         }
         damaged_.clear();
     }
@@ -100,7 +88,7 @@ private:
 
     std::uint64_t position_;
     std::uint64_t next_ = 0;
-    std::optional<RowHead> before_ = {};  ///< the last row that is believed
+    std::optional<RowHead> before_ = {};  ///< the last sound row
     std::vector<RowHead> damaged_ = {};   ///< stand behind it, and wait for what follows
     std::vector<Record> records_ = {};
 };
