@@ -23,6 +23,11 @@ struct Cursor {
     static constexpr std::uint64_t kDone = std::numeric_limits<std::uint64_t>::max();
 };
 
+std::unexpected<Error> malformed_at(std::uint64_t position) {
+    return fail(ErrorCode::corrupt,
+                "the index of the records is malformed at position " + std::to_string(position));
+}
+
 class Search {
 public:
     Search(storage::Database& database, Store::State& state, const Query& query)
@@ -39,6 +44,7 @@ private:
     /// Sets `next` to the row of the stream that holds `position`, or the first after it.
     Result<void> seek(Cursor& cursor, std::uint64_t position);
     Result<void> advance(Cursor& cursor, std::uint64_t position);
+    Result<void> check_end(const Cursor& cursor, std::uint64_t position);
     [[nodiscard]] Cursor& nearest();
     /// Takes what matches of the row under the cursor. Returns the last position that was dealt
     /// with.
@@ -86,17 +92,20 @@ Result<void> Search::find_channels() {
 }
 
 Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
-    std::optional<RowHead> before;
+    bool holds_it = false;
     auto found = for_each(
         database_,
-        "SELECT position, stream, kind, first_seq, last_seq FROM record "
-        "WHERE stream = ? AND position <= ? ORDER BY position DESC LIMIT 1",
-        [&](const storage::Statement& row) { before = row_head(row); }, cursor.stream, position);
-    if (found && before && before->end_position() > position) {
-        cursor.next = before->position;
-        return {};
-    }
-    return found ? advance(cursor, position) : found;
+        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+        "body FROM record WHERE stream = ? AND position <= ? ORDER BY position DESC LIMIT 1",
+        [&](const storage::Statement& row) {
+            const std::optional<Record> before = row_record(row);
+            if (before && before->end_position() > position) {
+                cursor.next = before->position;
+                holds_it = true;
+            }
+        },
+        cursor.stream, position);
+    return found && !holds_it ? advance(cursor, position - 1) : found;
 }
 
 Result<void> Search::advance(Cursor& cursor, std::uint64_t position) {
@@ -108,7 +117,18 @@ Result<void> Search::advance(Cursor& cursor, std::uint64_t position) {
         return std::unexpected(std::move(next).error());
     }
     cursor.next = *next ? as_unsigned(**next) : Cursor::kDone;
-    return {};
+    return *next ? Result<void>{} : check_end(cursor, position);
+}
+
+/// A damaged index may end before the stream does.
+Result<void> Search::check_end(const Cursor& cursor, std::uint64_t position) {
+    auto last = number(
+        database_, "SELECT position FROM record WHERE stream = ? ORDER BY position DESC LIMIT 1",
+        cursor.stream);
+    if (!last) {
+        return std::unexpected(std::move(last).error());
+    }
+    return *last && as_unsigned(**last) > position ? malformed_at(position) : Result<void>{};
 }
 
 Cursor& Search::nearest() {
@@ -140,20 +160,21 @@ Result<std::uint64_t> Search::take_row(const Cursor& cursor) {
         return std::unexpected(std::move(row).error());
     }
     work_ += kRowWork;
-    const RowHead head = row_head(*statement);
-    const std::uint64_t last = head.end_position() - 1;
-    if (!*row || !head.is(RecordKind::batch) ||
-        !may_match(statement->integer(5), statement->integer(6))) {
-        return std::max(last, cursor.next);
+    if (!*row) {
+        return cursor.next;
+    }
+    if (const RowHead head = row_head(*statement);
+        head.is(RecordKind::batch) && !may_match(statement->integer(5), statement->integer(6))) {
+        return std::max(head.end_position() - 1, cursor.next);
     }
     work_ += static_cast<std::size_t>(statement->integer(9));
     const std::optional<Record> record = row_record(*statement);
-    if (!record) {
-        return std::max(last, cursor.next);
+    if (!record || record->kind != RecordKind::batch) {
+        return cursor.next;
     }
     const auto batch = telemetry::decode(*record->body);
-    if (!batch || batch->readings.size() != head.readings()) {
-        return last;
+    if (!batch || batch->readings.size() != record->last_seq - record->first_seq + 1) {
+        return record->end_position() - 1;
     }
     return take_batch(*record, *batch, cursor.journal);
 }
@@ -209,28 +230,27 @@ Result<Page> Search::run() {
     if (!done) {
         return std::unexpected(std::move(done).error());
     }
-    // Or whoever asks for page after page would be led round in a circle.
-    std::uint64_t reached = query_.after;
-    for (;;) {
+    for (std::uint64_t before = 0;;) {
         Cursor& cursor = nearest();
-        if (cursor.next == Cursor::kDone) {
+        const std::uint64_t at = cursor.next;
+        if (at == Cursor::kDone) {
             return std::move(page_);
         }
         auto through = take_row(cursor);
         if (!through) {
             return std::unexpected(std::move(through).error());
         }
-        if (*through <= reached) {
-            return fail(ErrorCode::corrupt,
-                        "the index of the records is malformed: after position " +
-                            std::to_string(reached) + " comes " + std::to_string(*through));
+        if (at <= before || *through <= query_.after) {
+            // Whoever asks for page after page would be led round in a circle.
+            return malformed_at(at);
         }
-        reached = *through;
+        before = at;
+        const bool enough = page_.rows.size() >= limit_ || work_ >= kWorkBytes;
         // Back to the same row where the limit was reached in its middle.
-        if (done = seek(cursor, *through + 1); !done) {
+        done = enough ? seek(cursor, *through + 1) : advance(cursor, at);
+        if (!done) {
             return std::unexpected(std::move(done).error());
         }
-        const bool enough = page_.rows.size() >= limit_ || work_ >= kWorkBytes;
         if (enough && nearest().next != Cursor::kDone) {
             page_.next = *through;
         }
