@@ -98,9 +98,9 @@ Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body FROM record WHERE stream = ? AND position <= ? ORDER BY position DESC LIMIT 1",
         [&](const storage::Statement& row) {
-            const std::optional<Record> before = row_record(row);
-            if (before && before->end_position() > position) {
-                cursor.next = before->position;
+            const RowHead before = row_head(row);
+            if (before.end_position() > position && row_record(row)) {
+                cursor.next = before.position;
                 holds_it = true;
             }
         },

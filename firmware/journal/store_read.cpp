@@ -56,6 +56,8 @@ public:
     void end(std::uint64_t end_position) { settle_damaged(end_position, nullptr); }
 
     [[nodiscard]] bool empty() const { return records_.empty(); }
+    /// Of the records, each with what a row costs.
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
     [[nodiscard]] std::vector<Record> records() && { return std::move(records_); }
 
 private:
@@ -82,6 +84,7 @@ private:
 
     void give(Record record) {
         if (record.end_position() > position_) {
+            bytes_ += record.body->size() + kRowCost;
             records_.push_back(std::move(record));
         }
     }
@@ -91,7 +94,35 @@ private:
     std::optional<RowHead> before_ = {};  ///< the last sound row
     std::vector<RowHead> damaged_ = {};   ///< stand behind it, and wait for what follows
     std::vector<Record> records_ = {};
+    std::size_t bytes_ = 0;
 };
+
+/// Takes the last sound row at or before `position`. Returns where the rows after it begin.
+Result<std::uint64_t> begin(Sequence& sequence, storage::Database& database,
+                            std::uint64_t position) {
+    auto statement = database.prepare(
+        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
+        "body FROM record WHERE position <= ? ORDER BY position DESC");
+    if (!statement) {
+        return std::unexpected(std::move(statement).error());
+    }
+    statement->bind(position);
+    for (;;) {
+        auto row = statement->step();
+        if (!row) {
+            return std::unexpected(std::move(row).error());
+        }
+        if (!*row) {
+            return position;
+        }
+        if (auto record = row_record(*statement)) {
+            const RowHead head = row_head(*statement);
+            auto taken = sequence.take(head, std::move(record));
+            return taken ? Result<std::uint64_t>(head.position + 1)
+                         : std::unexpected(std::move(taken).error());
+        }
+    }
+}
 
 }  // namespace
 
@@ -154,34 +185,13 @@ Record corrupt_gap(const RowHead& head) {
             .body = std::make_shared<const Bytes>(encode(GapReason::corrupt))};
 }
 
-/// Position of the last sound row at or before `position`; `position` itself if there is none.
-Result<std::uint64_t> Store::State::sound_before(std::uint64_t position) {
-    auto statement = database.prepare(
-        "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
-        "body FROM record WHERE position <= ? ORDER BY position DESC");
-    if (!statement) {
-        return std::unexpected(std::move(statement).error());
-    }
-    statement->bind(position);
-    for (;;) {
-        auto row = statement->step();
-        if (!row) {
-            return std::unexpected(std::move(row).error());
-        }
-        if (!*row) {
-            return position;
-        }
-        if (row_record(*statement)) {
-            return row_head(*statement).position;
-        }
-    }
-}
-
 Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size_t max_bytes) {
-    auto start = sound_before(position);
+    Sequence sequence(position);
+    const auto start = begin(sequence, database, position);
     if (!start) {
-        return std::unexpected(std::move(start).error());
+        return std::unexpected(start.error());
     }
+    std::size_t size = sequence.bytes();
     auto statement = database.prepare(
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body, length(body) FROM record WHERE position >= ? ORDER BY position");
@@ -189,8 +199,6 @@ Result<std::vector<Record>> Store::State::read(std::uint64_t position, std::size
         return std::unexpected(std::move(statement).error());
     }
     statement->bind(*start);
-    Sequence sequence(position);
-    std::size_t size = 0;
     for (;;) {
         auto row = statement->step();
         if (!row) {

@@ -152,7 +152,6 @@ struct Store::State {
 
     // ---- store_read.cpp
     Result<std::vector<Record>> read(std::uint64_t position, std::size_t max_bytes);
-    Result<std::uint64_t> sound_before(std::uint64_t position);
     Result<std::optional<std::int64_t>> oldest_time_us();
     /// Wall clock minus uptime; nullopt: the fix has not come yet.
     Result<std::optional<std::int64_t>> clock_fix(const std::string& origin, std::uint64_t boot);

@@ -172,7 +172,7 @@ TEST(StoreCorruption, a_damaged_body_is_read_as_a_gap_of_its_numbers) {
 
 namespace {
 
-/// A sound file whose row at `position` has been changed by SQL, as a flipped bit would.
+/// What is read from `position` on, of a sound file that SQL has changed as flipped bits would.
 std::vector<Record> read_after(Disk& disk, const char* change, std::uint64_t position) {
     disk.put("/d/journal.db", sound_file());
     {
