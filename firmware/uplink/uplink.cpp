@@ -168,7 +168,7 @@ Result<void> Uplink::welcome(const journal::WelcomeMessage& message, Instant now
     }
     for (const journal::AckMessage& ack : message.acknowledged) {
         if (const auto found = on_line_.find(ack.stream); found != on_line_.end()) {
-            found->second = {ack.through, ack.through, false};
+            found->second = {ack.through, ack.through};
         }
     }
     state_ = State::live;

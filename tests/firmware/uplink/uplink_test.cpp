@@ -145,6 +145,13 @@ TEST_GROUP(Uplink) {
         greet();
         CHECK(hear(to_wire(WelcomeMessage{{{stream(), through}}, 5, 1 << 20, window, 0})));
     }
+    /// What was durable is a backlog now, of which the hub says that it has nothing.
+    void live_after_crash() {
+        desk.crash();
+        make();
+        greet();
+        CHECK(hear(to_wire(WelcomeMessage{})));
+    }
     std::optional<Record> sent() {
         return as<Record>(uplink->next_message(desk.now));
     }
@@ -276,10 +283,7 @@ TEST(Uplink, a_backlog_is_read_from_the_store_in_order) {
 TEST(Uplink, an_error_of_the_store_is_told_and_the_read_tried_again) {
     desk.push(5);
     desk.write();
-    desk.crash();
-    make();
-    greet();
-    CHECK(hear(to_wire(WelcomeMessage{})));
+    live_after_crash();
     CHECK(uplink->take_read(desk.now).has_value());
     CHECK(!uplink->take_read(desk.now));
     uplink->fetched(fail(ErrorCode::io, "bad sector"), desk.now);
@@ -294,10 +298,7 @@ TEST(Uplink, an_error_of_the_store_is_told_and_the_read_tried_again) {
 TEST(Uplink, a_read_of_a_former_line_is_thrown_away) {
     desk.push(5);
     desk.write();
-    desk.crash();
-    make();
-    greet();
-    CHECK(hear(to_wire(WelcomeMessage{})));
+    live_after_crash();
     const auto late = uplink->take_read(desk.now);
     uplink->disconnected({ErrorCode::closed, "cut"}, desk.now);
     greet();
@@ -325,10 +326,7 @@ TEST(Uplink, a_hole_between_two_stored_records_is_told_as_damage) {
     desk.journal->append(ClockFix{}, desk.now);
     desk.push(1);
     desk.write();
-    desk.crash();
-    make();
-    greet();
-    CHECK(hear(to_wire(WelcomeMessage{})));
+    live_after_crash();
     const auto wanted = uplink->take_read(desk.now);
     auto records = desk.store.read(wanted->position, 1u << 20).value();
     const std::uint64_t first = records.front().first_seq;
