@@ -67,11 +67,11 @@ std::optional<hub::TokenTable> read_tokens(const Config& config) {
 
 int list_sensors() {
     for (const sensors::DriverType& type : sensors::driver_types()) {
-        std::vector<sensors::Sample> samples;
-        const std::unique_ptr<sensors::Driver> driver = type.make({});
+        std::vector<ports::Sample> samples;
+        const std::unique_ptr<ports::Driver> driver = type.make({});
         const Result<void> result = driver->sample(samples);
         std::printf("%s: %s\n", std::string(type.name).c_str(), std::string(type.summary).c_str());
-        for (const sensors::Sample& sample : samples) {
+        for (const ports::Sample& sample : samples) {
             std::string value;
             telemetry::append_json(value, sample.value);
             std::printf("  %-44s %s %s\n", sample.channel.name.c_str(), value.c_str(),

@@ -56,7 +56,7 @@ public:
     [[nodiscard]] hub::Fleet& fleet() { return fleet_; }
     [[nodiscard]] hub::Shared shared() { return {*journal_, fleet_, live_}; }
     [[nodiscard]] hub::LiveFeed& live() { return live_; }
-    [[nodiscard]] Entropy& entropy() { return entropy_; }
+    [[nodiscard]] ports::Entropy& entropy() { return entropy_; }
     /// What this node tells others the time is.
     [[nodiscard]] WallTime wall(Now now) const { return timekeeper_.wall(now); }
     [[nodiscard]] hub::Stamp stamp() { return timekeeper_.stamp(system::now()); }

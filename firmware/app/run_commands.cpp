@@ -151,7 +151,7 @@ std::string host_name() {
 std::vector<Config::Sensor> sensors_of_this_machine() {
     std::vector<Config::Sensor> found;
     for (const sensors::DriverType& type : sensors::driver_types()) {
-        std::vector<sensors::Sample> samples;
+        std::vector<ports::Sample> samples;
         const Result<void> ignored = type.make({})->sample(samples);
         static_cast<void>(ignored);
         if (!samples.empty()) {

@@ -81,7 +81,7 @@ void SensorScheduler::sample_due() {
 }
 
 void SensorScheduler::sample(Polled& sensor, Now now) {
-    std::vector<sensors::Sample> samples;
+    std::vector<ports::Sample> samples;
     const Result<void> result = sensor.driver->sample(samples);
     report(sensor.state, result ? "" : result.error().message);
     // One that gives nothing but errors is asked less and less often.
@@ -101,7 +101,7 @@ void SensorScheduler::sample(Polled& sensor, Now now) {
     const hub::Stamp stamp = node_.stamp();
     telemetry::Batch batch;
     batch.boot = stamp.boot;
-    for (sensors::Sample& sample : samples) {
+    for (ports::Sample& sample : samples) {
         const auto channel = node_.journal().channel(sample.channel);
         if (!channel) {
             report(sensor.state, channel.error().message);
@@ -121,22 +121,22 @@ void SensorScheduler::open_lines(const Config::Sensor& config) {
     lines->state.driver = "lines " + config.path;
     Lines* self = lines.get();
     const journal::SourcePosition start = node_.journal().source("lines:" + config.path);
-    sensors::LineSource::Handler handler;
+    ports::LineSource::Handler handler;
     handler.on_lines = [this, self](std::span<const std::string_view> texts,
-                                    sensors::LinePosition position) {
+                                    ports::LinePosition position) {
         take_lines(*self, texts, position);
     };
     handler.on_error = [this, self](const Error& error) { report(self->state, error.message); };
     handler.on_end = [self] {
         log::info("sensors: " + self->state.driver + ": the input has ended");
     };
-    lines->source = sensors::LineSource::open(node_.io(), config.path, {start.position, start.tag},
-                                              std::move(handler));
+    lines->source = sensors::open_lines(node_.io(), config.path, {start.position, start.tag},
+                                        std::move(handler));
     lines_.push_back(std::move(lines));
 }
 
 void SensorScheduler::take_lines(Lines& lines, std::span<const std::string_view> texts,
-                                 sensors::LinePosition position) {
+                                 ports::LinePosition position) {
     const Instant now = system::monotonic_now();
     const hub::Stamp stamp = node_.stamp();
     std::vector<telemetry::JsonReading> readings;

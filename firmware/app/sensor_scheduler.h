@@ -39,7 +39,7 @@ public:
 private:
     struct Polled {
         Config::Sensor config;
-        std::unique_ptr<sensors::Driver> driver;
+        std::unique_ptr<ports::Driver> driver;
         std::optional<sensors::ChangeFilter> filter;
         Instant due{};
         int failures = 0;
@@ -47,7 +47,7 @@ private:
     };
     struct Lines {
         Config::Sensor config;
-        std::unique_ptr<sensors::LineSource> source;
+        std::unique_ptr<ports::LineSource> source;
         bool paused = false;
         std::uint64_t passed_over = 0;
         Instant next_log{};
@@ -59,7 +59,7 @@ private:
     void sample(Polled& sensor, Now now);
     void open_lines(const Config::Sensor& config);
     void take_lines(Lines& lines, std::span<const std::string_view> texts,
-                    sensors::LinePosition position);
+                    ports::LinePosition position);
     void note_bad_line(Lines& lines, const std::string& problem);
     void report(State& state, const std::string& error);
 

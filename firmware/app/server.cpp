@@ -83,7 +83,7 @@ Result<std::unique_ptr<Server>> Server::open(Node& node, const Config::Listen& c
     Server* self = server.get();
     Result<std::unique_ptr<net::Listener>> listener = net::Listener::open(
         node.io(), std::move(options),
-        [self](std::unique_ptr<net::Stream> stream) { self->accepted(std::move(stream)); },
+        [self](std::unique_ptr<ports::Stream> stream) { self->accepted(std::move(stream)); },
         [self](const std::string& peer, const Error& error) {
             self->log_turned_away(peer + ": " + error.message);
         });
@@ -104,7 +104,7 @@ std::size_t Server::sockjs_sessions() const {
     return sockjs_->sessions();
 }
 
-void Server::accepted(std::unique_ptr<net::Stream> stream) {
+void Server::accepted(std::unique_ptr<ports::Stream> stream) {
     auto session = std::make_unique<Session>(*this, std::move(stream));
     Session* key = session.get();
     sessions_.emplace(key, std::move(session));

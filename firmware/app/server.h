@@ -76,7 +76,7 @@ public:
 
 private:
     Server(Node& node, Config::Listen config);
-    void accepted(std::unique_ptr<net::Stream> stream);
+    void accepted(std::unique_ptr<ports::Stream> stream);
     void forget_ungreeted(Carrier& carrier);
     void check_tokens(Instant now);
     void broadcast();

@@ -29,7 +29,7 @@ std::string bearer_token(const http::Request& request) {
 
 }  // namespace
 
-Session::Session(Server& server, std::unique_ptr<net::Stream> stream)
+Session::Session(Server& server, std::unique_ptr<ports::Stream> stream)
     : server_(server), stream_(std::move(stream)), http_(std::make_unique<Http>()) {}
 
 Session::~Session() = default;

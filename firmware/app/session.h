@@ -8,10 +8,10 @@
 #include "firmware/app/carrier.h"
 #include "firmware/app/endpoint.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/stream.h"
 #include "firmware/sockjs/server.h"
 #include "firmware/websocket/connection.h"
 #include "platform/net/network_thread.h"
-#include "platform/net/stream.h"
 
 namespace holdfast::app {
 
@@ -19,9 +19,9 @@ class Server;
 
 /// One connection of the listener: HTTP requests one after the other, until one of them turns it
 /// into a WebSocket.
-class Session final : public net::StreamHandler, public Carrier, net::Timeout {
+class Session final : public ports::StreamHandler, public Carrier, ports::Timeout {
 public:
-    Session(Server& server, std::unique_ptr<net::Stream> stream);
+    Session(Server& server, std::unique_ptr<ports::Stream> stream);
     ~Session() override;
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -93,7 +93,7 @@ private:
     struct Http;
 
     Server& server_;
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     std::unique_ptr<Http> http_;  ///< until the upgrade
     std::unique_ptr<Endpoint> endpoint_;
     std::optional<websocket::Connection> socket_;

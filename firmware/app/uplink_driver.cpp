@@ -72,13 +72,13 @@ Result<std::string> read_authorization(const std::filesystem::path& file) {
 
 }  // namespace
 
-struct UplinkDriver::Link final : net::StreamHandler {
+struct UplinkDriver::Link final : ports::StreamHandler {
     UplinkDriver& driver;
     uplink::StreamId id;
-    std::unique_ptr<net::Stream> stream;
+    std::unique_ptr<ports::Stream> stream;
     bool leaving = false;
 
-    Link(UplinkDriver& owner, uplink::StreamId number, std::unique_ptr<net::Stream> made)
+    Link(UplinkDriver& owner, uplink::StreamId number, std::unique_ptr<ports::Stream> made)
         : driver(owner), id(number), stream(std::move(made)) {}
 
     void on_bytes(std::span<std::byte> bytes) override {
@@ -167,7 +167,7 @@ Instant UplinkDriver::turn(Now now) {
 
 void UplinkDriver::tell_progress(Now now) {
     if (const auto link = links_.find(client_.awaited()); link != links_.end()) {
-        const net::Stream& stream = *link->second->stream;
+        const ports::Stream& stream = *link->second->stream;
         client_.progress(link->first,
                          {.sent_bytes = stream.bytes_sent() + stream.unsent_bytes(),
                           .acknowledged_bytes = stream.bytes_acknowledged()},
@@ -258,7 +258,7 @@ boost::asio::awaitable<void> UplinkDriver::connect(uplink::StreamId id, bool pro
         options.user_agent = kSoftware;
     }
     const Result<std::string> authorization = read_authorization(config_.token_file);
-    Result<std::unique_ptr<net::Stream>> stream = std::unique_ptr<net::Stream>();
+    Result<std::unique_ptr<ports::Stream>> stream = std::unique_ptr<ports::Stream>();
     if (authorization) {
         stream = co_await net::connect(std::move(options));
     } else {

@@ -10,8 +10,8 @@
 
 #include "firmware/app/config.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/stream.h"
 #include "firmware/uplink/client.h"
-#include "platform/net/stream.h"
 #include "platform/net/tls.h"
 
 namespace holdfast::app {

@@ -73,7 +73,7 @@ std::string TokenTable::to_text() const {
 }
 
 std::string TokenTable::create(const std::string& device, bool relay, WallTime now,
-                               Entropy& entropy) {
+                               ports::Entropy& entropy) {
     std::array<std::byte, kTokenBytes> secret{};
     entropy.fill(secret);
     std::string token = to_hex(secret);

@@ -8,8 +8,8 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
+#include "firmware/ports/entropy.h"
 
 namespace holdfast::hub {
 
@@ -33,7 +33,7 @@ public:
     /// Makes a token for a device, keeps its hash, and returns the token: the only moment at which
     /// it is known.
     [[nodiscard]] std::string create(const std::string& device, bool relay, WallTime now,
-                                     Entropy& entropy);
+                                     ports::Entropy& entropy);
     /// Removes all tokens of a device; how many there were.
     std::size_t revoke(std::string_view device);
 

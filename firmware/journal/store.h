@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/journal/record.h"
+#include "firmware/ports/database.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/telemetry/reading.h"
-#include "platform/storage/database.h"
 
 namespace holdfast::journal {
 
@@ -23,7 +23,7 @@ struct StoreOptions {
     /// Evicted records leave a Gap behind for the uplink to deliver. Without an uplink, eviction is
     /// retention: nothing is owed to anyone, and no Gap is kept.
     bool owes_upstream = true;
-    storage::DatabaseOptions database;
+    ports::DatabaseOptions database;
 };
 
 /// A channel as its origin numbers it (1, 2, 3 … without holes), valid for all runs of one journal
@@ -132,7 +132,7 @@ public:
     /// (journal.db.unreadable-1, -2, …), never deleted. Errors: io, full, refused (another process
     /// has it), unsupported (written by a newer version: left alone).
     [[nodiscard]] static Result<Store> open(const std::filesystem::path& directory,
-                                            const StoreOptions& given, Entropy& entropy,
+                                            const StoreOptions& given, ports::Entropy& entropy,
                                             Opened& opened);
 
     /// For a journal that answered `corrupt` while it ran: end its Store, call this, and `open`

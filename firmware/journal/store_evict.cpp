@@ -119,7 +119,7 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
             database,
             "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
             "body FROM record WHERE position >= ? ORDER BY position LIMIT 1",
-            [&](const storage::Statement& row) {
+            [&](const ports::Statement& row) {
                 oldest = row_head(row);
                 record = row_record(row);
             },
@@ -178,7 +178,7 @@ Result<void> Store::State::store_gap(Record gap) {
         database,
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body FROM record WHERE stream = ? AND position < ? ORDER BY position DESC LIMIT 1",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             const auto record = row_record(row);
             if (record && record->kind == RecordKind::gap &&
                 record->last_seq + 1 == gap.first_seq && is_loss(*record->body)) {

@@ -12,10 +12,10 @@ namespace {
 /// was set back.
 constexpr std::int64_t kNewestRows = 256;
 
-Result<void> count_up_run(storage::Database& database, Entropy& entropy, Epoch& own) {
+Result<void> count_up_run(ports::Database& database, ports::Entropy& entropy, Epoch& own) {
     bool known = false;
     auto found =
-        for_each(database, "SELECT journal, run FROM node", [&](const storage::Statement& row) {
+        for_each(database, "SELECT journal, run FROM node", [&](const ports::Statement& row) {
             known = true;
             own = {.journal = as_unsigned(row.integer(0)),
                    .run = static_cast<std::uint32_t>(row.integer(1))};
@@ -41,7 +41,7 @@ Result<void> count_up_run(storage::Database& database, Entropy& entropy, Epoch& 
 
 /// What nothing refers to any more. The newest run of each journal stays, for it tells what was
 /// received; so does the newest clock fix of each origin, whose batches may still be on their way.
-Result<void> forget_old(storage::Database& database) {
+Result<void> forget_old(ports::Database& database) {
     auto done = run(database,
                     "DELETE FROM stream WHERE run < (SELECT max(run) FROM stream AS newer "
                     "WHERE newer.origin = stream.origin AND newer.journal = stream.journal) "
@@ -55,9 +55,9 @@ Result<void> forget_old(storage::Database& database) {
                "WHERE newer.origin = clock_fix.origin)");
 }
 
-Result<void> begin_run(storage::Database& database, const std::string& origin, Entropy& entropy,
-                       Stream& own) {
-    auto transaction = storage::Transaction::begin(database);
+Result<void> begin_run(ports::Database& database, const std::string& origin,
+                       ports::Entropy& entropy, Stream& own) {
+    auto transaction = ports::Transaction::begin(database);
     if (!transaction) {
         return std::unexpected(std::move(transaction).error());
     }
@@ -87,12 +87,12 @@ Result<void> begin_run(storage::Database& database, const std::string& origin, E
     return done;
 }
 
-Result<void> load_channels(storage::Database& database, Opened& opened) {
+Result<void> load_channels(ports::Database& database, Opened& opened) {
     bool in_order = true;
     auto done = for_each(
         database,
         "SELECT origin, journal, id, name, unit FROM channel ORDER BY origin, journal, id",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             ChannelRow channel{
                 .origin = std::string(row.text(0)),
                 .journal = as_unsigned(row.integer(1)),
@@ -110,10 +110,10 @@ Result<void> load_channels(storage::Database& database, Opened& opened) {
     return done;
 }
 
-Result<void> load_tables(storage::Database& database, Opened& opened) {
+Result<void> load_tables(ports::Database& database, Opened& opened) {
     auto done = for_each(
         database, "SELECT id, origin, journal, run, through FROM stream",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             opened.streams.push_back({.id = static_cast<StreamId>(row.integer(0)),
                                       .origin = std::string(row.text(1)),
                                       .epoch = {.journal = as_unsigned(row.integer(2)),
@@ -125,28 +125,28 @@ Result<void> load_tables(storage::Database& database, Opened& opened) {
     }
     if (done) {
         done = for_each(database, "SELECT name, position, tag FROM source",
-                        [&](const storage::Statement& row) {
+                        [&](const ports::Statement& row) {
                             opened.sources.push_back({.name = std::string(row.text(0)),
                                                       .position = as_unsigned(row.integer(1)),
                                                       .tag = as_unsigned(row.integer(2))});
                         });
     }
     if (done) {
-        done = for_each(database, "SELECT name, text FROM note ORDER BY id",
-                        [&](const storage::Statement& row) {
-                            opened.notes.push_back({.name = std::string(row.text(0)),
-                                                    .text = std::string(row.text(1))});
-                        });
+        done = for_each(
+            database, "SELECT name, text FROM note ORDER BY id", [&](const ports::Statement& row) {
+                opened.notes.push_back(
+                    {.name = std::string(row.text(0)), .text = std::string(row.text(1))});
+            });
     }
     return done;
 }
 
-Result<void> look_at_ends(storage::Database& database, Opened& opened) {
+Result<void> look_at_ends(ports::Database& database, Opened& opened) {
     auto done = for_each(
         database,
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time FROM record "
         "ORDER BY position DESC LIMIT ?",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             const RowHead head = row_head(row);
             opened.next_position = std::max(
                 opened.next_position, head.makes_sense() ? head.end_position() : head.position + 1);
@@ -171,10 +171,10 @@ Result<void> look_at_ends(storage::Database& database, Opened& opened) {
     return {};
 }
 
-Result<storage::Database> open_database(const std::filesystem::path& file,
-                                        const StoreOptions& options, Entropy& entropy,
-                                        Opened& opened) {
-    auto database = storage::Database::open(file, options.database);
+Result<ports::Database> open_database(const std::filesystem::path& file,
+                                      const StoreOptions& options, ports::Entropy& entropy,
+                                      Opened& opened) {
+    auto database = ports::Database::open(file, options.database);
     if (!database) {
         return database;
     }
@@ -197,7 +197,7 @@ Result<storage::Database> open_database(const std::filesystem::path& file,
 }  // namespace
 
 Result<Store> Store::open(const std::filesystem::path& directory, const StoreOptions& given,
-                          Entropy& entropy, Opened& opened) {
+                          ports::Entropy& entropy, Opened& opened) {
     StoreOptions options = given;
     // A small journal must not consist of its WAL.
     options.database.wal_bytes =
@@ -237,7 +237,7 @@ Result<Store> Store::open(const std::filesystem::path& directory, const StoreOpt
 
 Result<std::filesystem::path> Store::move_aside(const std::filesystem::path& directory,
                                                 const StoreOptions& options) {
-    return storage::Database::move_aside(directory / kDatabaseName, options.database);
+    return ports::Database::move_aside(directory / kDatabaseName, options.database);
 }
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -30,7 +30,7 @@ std::unexpected<Error> malformed_at(std::uint64_t position) {
 
 class Search {
 public:
-    Search(storage::Database& database, Store::State& state, const Query& query)
+    Search(ports::Database& database, Store::State& state, const Query& query)
         : database_(database),
           state_(state),
           query_(query),
@@ -54,7 +54,7 @@ private:
     [[nodiscard]] bool may_match(std::int64_t first_time_us, std::int64_t last_time_us) const;
     [[nodiscard]] bool matches(const std::optional<std::int64_t>& time_us) const;
 
-    storage::Database& database_;
+    ports::Database& database_;
     Store::State& state_;
     const Query& query_;
     std::size_t limit_;
@@ -67,7 +67,7 @@ private:
 Result<void> Search::find_streams() {
     auto found = for_each(
         database_, "SELECT id, journal FROM stream WHERE origin = ?",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             cursors_.push_back({.stream = static_cast<StreamId>(row.integer(0)),
                                 .journal = as_unsigned(row.integer(1))});
         },
@@ -83,7 +83,7 @@ Result<void> Search::find_channels() {
         database_,
         "SELECT journal, id, name, unit FROM channel "
         "WHERE origin = ?1 AND (?2 = '' OR name = ?2)",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             channels_[{as_unsigned(row.integer(0)),
                        static_cast<telemetry::ChannelId>(row.integer(1))}] = {
                 .name = std::string(row.text(2)), .unit = std::string(row.text(3))};
@@ -97,7 +97,7 @@ Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
         database_,
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body FROM record WHERE stream = ? AND position <= ? ORDER BY position DESC LIMIT 1",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             const RowHead before = row_head(row);
             if (before.end_position() > position && row_record(row)) {
                 cursor.next = before.position;
@@ -273,7 +273,7 @@ Result<std::vector<StoredGap>> Store::gaps(const std::string& origin, std::size_
         "SELECT stream.journal, stream.run, record.first_seq, record.last_seq, record.body "
         "FROM record JOIN stream ON stream.id = record.stream "
         "WHERE record.kind = 1 AND stream.origin = ? ORDER BY record.position DESC LIMIT ?",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             gaps.push_back({.epoch = {.journal = as_unsigned(row.integer(0)),
                                       .run = static_cast<std::uint32_t>(row.integer(1))},
                             .first_seq = as_unsigned(row.integer(2)),

@@ -98,8 +98,7 @@ private:
 };
 
 /// Takes the last sound row at or before `position`. Returns where the rows after it begin.
-Result<std::uint64_t> begin(Sequence& sequence, storage::Database& database,
-                            std::uint64_t position) {
+Result<std::uint64_t> begin(Sequence& sequence, ports::Database& database, std::uint64_t position) {
     auto statement = database.prepare(
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body FROM record WHERE position <= ? ORDER BY position DESC");
@@ -126,7 +125,7 @@ Result<std::uint64_t> begin(Sequence& sequence, storage::Database& database,
 
 }  // namespace
 
-RowHead row_head(const storage::Statement& row) {
+RowHead row_head(const ports::Statement& row) {
     return {.position = as_unsigned(row.integer(0)),
             .stream = static_cast<StreamId>(row.integer(1)),
             .kind = row.integer(2),
@@ -157,7 +156,7 @@ bool RowHead::makes_sense() const {
            kind <= static_cast<std::int64_t>(RecordKind::clock_fix) && readings() <= kMostReadings;
 }
 
-std::optional<Record> row_record(const storage::Statement& row) {
+std::optional<Record> row_record(const ports::Statement& row) {
     const RowHead head = row_head(row);
     const ByteView body = row.blob(8);
     Record record{.position = head.position,
@@ -235,7 +234,7 @@ Result<std::optional<std::int64_t>> Store::State::oldest_time_us() {
     auto found = for_each(
         database,
         "SELECT stream, first_time, body FROM record WHERE kind = 0 ORDER BY position LIMIT ?",
-        [&](const storage::Statement& row) {
+        [&](const ports::Statement& row) {
             if (time_us) {
                 return;
             }

@@ -9,7 +9,7 @@ namespace {
 
 /// An empty file becomes a journal. Numbers of 64 bits are stored as the signed number of the same
 /// bits.
-Result<void> create(storage::Database& database) {
+Result<void> create(ports::Database& database) {
     auto tables = database.prepare("SELECT count(*) FROM sqlite_schema");
     if (!tables) {
         return std::unexpected(std::move(tables).error());
@@ -71,7 +71,7 @@ Result<void> create(storage::Database& database) {
 }
 
 /// Ids rise in the order of writing.
-Result<void> add_notes(storage::Database& database) {
+Result<void> add_notes(ports::Database& database) {
     return database.execute(R"(
         CREATE TABLE note (
             id INTEGER PRIMARY KEY,
@@ -89,7 +89,7 @@ std::span<const Migration> migrations() {
     return kMigrations;
 }
 
-Result<void> migrate(storage::Database& database, std::span<const Migration> steps) {
+Result<void> migrate(ports::Database& database, std::span<const Migration> steps) {
     auto version = database.user_version();
     if (!version) {
         return std::unexpected(std::move(version).error());
@@ -104,7 +104,7 @@ Result<void> migrate(storage::Database& database, std::span<const Migration> ste
         return fail(ErrorCode::corrupt, "schema version " + std::to_string(*version));
     }
     for (std::int64_t from = *version; from < newest; ++from) {
-        auto transaction = storage::Transaction::begin(database);
+        auto transaction = ports::Transaction::begin(database);
         if (!transaction) {
             return std::unexpected(std::move(transaction).error());
         }

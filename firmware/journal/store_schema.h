@@ -4,12 +4,12 @@
 #include <span>
 
 #include "firmware/base/error.h"
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 
 namespace holdfast::journal {
 
 /// Brings a journal from one schema version to the next. Runs inside a transaction.
-using Migration = Result<void> (*)(storage::Database& database);
+using Migration = Result<void> (*)(ports::Database& database);
 
 /// The one at index n leads from version n to n + 1. What was once released is never changed.
 [[nodiscard]] std::span<const Migration> migrations();
@@ -17,6 +17,6 @@ using Migration = Result<void> (*)(storage::Database& database);
 /// Runs what is missing, each step in a transaction of its own.
 /// Errors: unsupported (the file is newer than `steps`; it was not touched), and those of the
 /// steps: the file is then at the last version that was reached.
-[[nodiscard]] Result<void> migrate(storage::Database& database, std::span<const Migration> steps);
+[[nodiscard]] Result<void> migrate(ports::Database& database, std::span<const Migration> steps);
 
 }  // namespace holdfast::journal

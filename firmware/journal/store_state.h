@@ -21,7 +21,7 @@ inline constexpr const char* kDatabaseName = "journal.db";
 
 /// Binds, runs, and expects no row.
 template <class... Values>
-[[nodiscard]] Result<void> run(storage::Database& database, const char* sql,
+[[nodiscard]] Result<void> run(ports::Database& database, const char* sql,
                                const Values&... values) {
     auto statement = database.prepare(sql);
     if (!statement) {
@@ -32,7 +32,7 @@ template <class... Values>
 
 /// Binds, and calls `row(statement)` for each row.
 template <class Row, class... Values>
-[[nodiscard]] Result<void> for_each(storage::Database& database, const char* sql, Row row,
+[[nodiscard]] Result<void> for_each(ports::Database& database, const char* sql, Row row,
                                     const Values&... values) {
     auto statement = database.prepare(sql);
     if (!statement) {
@@ -53,8 +53,8 @@ template <class Row, class... Values>
 
 /// The first column of the first row; nullopt if there is none.
 template <class... Values>
-[[nodiscard]] Result<std::optional<std::int64_t>> number(storage::Database& database,
-                                                         const char* sql, const Values&... values) {
+[[nodiscard]] Result<std::optional<std::int64_t>> number(ports::Database& database, const char* sql,
+                                                         const Values&... values) {
     auto statement = database.prepare(sql);
     if (!statement) {
         return std::unexpected(std::move(statement).error());
@@ -92,11 +92,11 @@ struct RowHead {
 };
 
 /// Columns position, stream, kind, first_seq, last_seq, in this order, from the first on.
-[[nodiscard]] RowHead row_head(const storage::Statement& row);
+[[nodiscard]] RowHead row_head(const ports::Statement& row);
 
 /// The row as a record, or nullopt where its checksum is wrong: then nothing of it can be believed.
 /// Columns: those of `row_head`, then first_time, last_time, checksum, body.
-[[nodiscard]] std::optional<Record> row_record(const storage::Statement& row);
+[[nodiscard]] std::optional<Record> row_record(const ports::Statement& row);
 /// What stands for a damaged row whose numbers are known to be right.
 [[nodiscard]] Record corrupt_gap(const RowHead& head);
 
@@ -114,7 +114,7 @@ struct Tail {
 };
 
 struct Store::State {
-    storage::Database database;
+    ports::Database database;
     StoreOptions options;
     Epoch own;
     std::int64_t wal_bytes = 0;

@@ -26,7 +26,7 @@ std::optional<telemetry::Batch> decode_batch(const Record& record) {
 }  // namespace
 
 Result<Written> Store::State::write(const Write& write) {
-    auto transaction = storage::Transaction::begin(database);
+    auto transaction = ports::Transaction::begin(database);
     if (!transaction) {
         return std::unexpected(std::move(transaction).error());
     }
@@ -117,7 +117,7 @@ Result<void> Store::State::release(std::uint64_t before) {
         database,
         "SELECT position, stream, kind, first_seq, last_seq FROM record "
         "WHERE position < ? ORDER BY position DESC LIMIT 1",
-        [&](const storage::Statement& row) { last = row_head(row); }, before);
+        [&](const ports::Statement& row) { last = row_head(row); }, before);
     if (!found || !last) {
         return found;
     }

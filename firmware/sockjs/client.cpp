@@ -10,7 +10,7 @@
 namespace holdfast::sockjs {
 namespace {
 
-std::string session_path(const std::string& prefix, Entropy& entropy) {
+std::string session_path(const std::string& prefix, ports::Entropy& entropy) {
     std::string server = std::to_string(entropy.number() % 1000);
     server.insert(0, 3 - server.size(), '0');
     std::array<std::byte, 16> name;
@@ -20,7 +20,8 @@ std::string session_path(const std::string& prefix, Entropy& entropy) {
 
 }  // namespace
 
-Client::Client(ClientOptions options, const ClientLimits& limits, Entropy& entropy, Instant now)
+Client::Client(ClientOptions options, const ClientLimits& limits, ports::Entropy& entropy,
+               Instant now)
     : options_(std::move(options)),
       limits_(limits),
       session_path_(session_path(options_.prefix, entropy)),

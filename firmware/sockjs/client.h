@@ -11,8 +11,8 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/sockjs/response_stream.h"
 
@@ -57,7 +57,7 @@ public:
     enum class Lane : std::uint8_t { receive, send };
 
     /// `entropy` names the session: whoever knows the name could take it over.
-    Client(ClientOptions options, const ClientLimits& limits, Entropy& entropy, Instant now);
+    Client(ClientOptions options, const ClientLimits& limits, ports::Entropy& entropy, Instant now);
 
     struct Request {
         Lane lane;

@@ -10,7 +10,7 @@
 
 namespace holdfast::sockjs {
 
-Server::Server(ServerOptions options, const ServerLimits& limits, Entropy& entropy)
+Server::Server(ServerOptions options, const ServerLimits& limits, ports::Entropy& entropy)
     : options_(std::move(options)), limits_(limits), entropy_(entropy) {
     HOLDFAST_CHECK(options_.heartbeat > Duration() && options_.session_timeout > Duration());
 }

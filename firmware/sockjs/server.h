@@ -16,9 +16,9 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/sockjs/hixie.h"
 #include "firmware/sockjs/route.h"
@@ -99,7 +99,7 @@ struct Output {
 class Server {
 public:
     /// `entropy` is for `/info`, and must outlive the server.
-    Server(ServerOptions options, const ServerLimits& limits, Entropy& entropy);
+    Server(ServerOptions options, const ServerLimits& limits, ports::Entropy& entropy);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     ~Server();
@@ -223,7 +223,7 @@ private:
 
     ServerOptions options_;
     ServerLimits limits_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     SessionId last_session_ = 0;
     std::unordered_map<SessionId, Session> sessions_;
     std::map<std::string, SessionId, std::less<>> names_;

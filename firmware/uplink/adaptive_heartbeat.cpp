@@ -33,7 +33,7 @@ constexpr double kLatestRenewal = 0.91;
 constexpr Duration kSettling = 500ms;
 constexpr Duration kDay = 24h;
 
-double uniform(Entropy& entropy, double least, double greatest) {
+double uniform(ports::Entropy& entropy, double least, double greatest) {
     const auto number = static_cast<double>(entropy.number() >> 11);
     return least + (greatest - least) * number / 9007199254740992.0;
 }
@@ -69,7 +69,7 @@ const char* name(EndCause cause) {
     return "";
 }
 
-AdaptiveHeartbeat::AdaptiveHeartbeat(const AdaptiveOptions& options, Entropy& entropy)
+AdaptiveHeartbeat::AdaptiveHeartbeat(const AdaptiveOptions& options, ports::Entropy& entropy)
     : options_(options),
       entropy_(entropy),
       search_(limits(options)),

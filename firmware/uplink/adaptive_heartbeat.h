@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/uplink/cut_search.h"
 #include "firmware/uplink/lifetime_watch.h"
 #include "firmware/uplink/path_knowledge.h"
@@ -47,7 +47,7 @@ enum class EndCause : std::uint8_t {
 /// gives nullopt, and again at `deadline`.
 class AdaptiveHeartbeat {
 public:
-    AdaptiveHeartbeat(const AdaptiveOptions& options, Entropy& entropy);
+    AdaptiveHeartbeat(const AdaptiveOptions& options, ports::Entropy& entropy);
 
     /// The main line will take another path: all that was known is replaced by `known`. Before the
     /// first line it need not be called if nothing is known.
@@ -117,7 +117,7 @@ private:
     void count_beat(Instant now);
 
     AdaptiveOptions options_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     CutSearch search_;
     LifetimeWatch lifetime_;
     Duration advice_ = Duration::max();

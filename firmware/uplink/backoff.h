@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
+#include "firmware/ports/entropy.h"
 
 namespace holdfast::uplink {
 
@@ -13,7 +13,7 @@ class Backoff {
 public:
     Backoff(Duration first, Duration max) : first_(first), max_(max) {}
 
-    [[nodiscard]] Duration next(Entropy& entropy) {
+    [[nodiscard]] Duration next(ports::Entropy& entropy) {
         const Duration cap = std::min(max_, first_ * (std::int64_t{1} << std::min(attempt_, 30)));
         ++attempt_;
         return Duration(1 + static_cast<std::int64_t>(entropy.number() %

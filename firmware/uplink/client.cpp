@@ -25,7 +25,7 @@ ClientOptions with_ladder(ClientOptions options) {
 
 }  // namespace
 
-Client::Client(journal::Journal& journal, const ClientOptions& options, Entropy& entropy)
+Client::Client(journal::Journal& journal, const ClientOptions& options, ports::Entropy& entropy)
     : options_(with_ladder(options)),
       entropy_(entropy),
       engine_(journal, options_.uplink, entropy),

@@ -15,10 +15,10 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
 #include "firmware/journal/journal.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/uplink/ladder.h"
 #include "firmware/uplink/passage.h"
 #include "firmware/uplink/uplink.h"
@@ -80,7 +80,7 @@ struct Action {
 /// What is to be read from the store it asks `engine()` for, as ever.
 class Client {
 public:
-    Client(journal::Journal& journal, const ClientOptions& options, Entropy& entropy);
+    Client(journal::Journal& journal, const ClientOptions& options, ports::Entropy& entropy);
     ~Client();
 
     /// A note that was kept; at the start.
@@ -176,7 +176,7 @@ private:
     void log_failure(const Error& error, const std::string& what_follows);
 
     ClientOptions options_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     websocket::DeflateContexts deflate_contexts_;
     Uplink engine_;
     Ladder ladder_;

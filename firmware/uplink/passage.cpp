@@ -16,7 +16,7 @@ LineEnd end_of_stream(ErrorCode code) {
     }
 }
 
-std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
+std::unique_ptr<Passage> make_passage(PassageOptions options, ports::Entropy& entropy,
                                       websocket::DeflateContexts& contexts, Instant now) {
     if (options.path.transport == Transport::websocket) {
         return std::make_unique<WebSocketPassage>(std::move(options), entropy, contexts, now);

@@ -12,9 +12,9 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/uplink/ladder.h"
 #include "firmware/uplink/path.h"
 #include "firmware/uplink/side_line.h"
@@ -124,7 +124,7 @@ protected:
 /// not come, all else counts as a FIN.
 [[nodiscard]] LineEnd end_of_stream(ErrorCode code);
 
-[[nodiscard]] std::unique_ptr<Passage> make_passage(PassageOptions options, Entropy& entropy,
+[[nodiscard]] std::unique_ptr<Passage> make_passage(PassageOptions options, ports::Entropy& entropy,
                                                     websocket::DeflateContexts& contexts,
                                                     Instant now);
 

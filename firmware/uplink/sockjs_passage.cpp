@@ -27,7 +27,7 @@ LineEnd end_of(const sockjs::Client::Event& event) {
 
 }  // namespace
 
-SockJsPassage::SockJsPassage(PassageOptions options, Entropy& entropy, Instant now)
+SockJsPassage::SockJsPassage(PassageOptions options, ports::Entropy& entropy, Instant now)
     : options_(std::move(options)), entropy_(entropy), began_at_(now) {
     // Both at once: what is sent first need not wait for a second connection.
     ask_for(Lane::receive);

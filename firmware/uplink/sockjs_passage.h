@@ -12,7 +12,7 @@ namespace holdfast::uplink {
 /// in a header of the request that opens the session.
 class SockJsPassage final : public Passage {
 public:
-    SockJsPassage(PassageOptions options, Entropy& entropy, Instant now);
+    SockJsPassage(PassageOptions options, ports::Entropy& entropy, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
     void greet(Bytes hello) override { hello_ = std::move(hello); }
@@ -46,7 +46,7 @@ private:
     void end_streams(Order::Kind kind);
 
     PassageOptions options_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     Instant began_at_;
     std::optional<sockjs::Client> client_;  ///< once the receiving stream is there
     std::array<LaneState, kLanes> lanes_;

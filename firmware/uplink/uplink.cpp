@@ -19,7 +19,7 @@ constexpr std::size_t kMostAnswers = 64;
 
 }  // namespace
 
-Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, Entropy& entropy)
+Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, ports::Entropy& entropy)
     : journal_(journal),
       options_(options),
       entropy_(entropy),

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/journal/journal.h"
 #include "firmware/journal/wire.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
 #include "firmware/uplink/heartbeat.h"
@@ -59,7 +59,7 @@ public:
         live,
     };
 
-    Uplink(journal::Journal& journal, const UplinkOptions& options, Entropy& entropy);
+    Uplink(journal::Journal& journal, const UplinkOptions& options, ports::Entropy& entropy);
 
     // ---- The life of a line
 
@@ -184,7 +184,7 @@ private:
 
     journal::Journal& journal_;
     UplinkOptions options_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     Backoff backoff_;
     Heartbeat heartbeat_;  ///< unless `adaptive_`
     std::optional<AdaptiveHeartbeat> adaptive_;

@@ -47,7 +47,7 @@ bool is_hub_itself(const http::Response& response) {
 
 }  // namespace
 
-WebSocketPassage::WebSocketPassage(PassageOptions options, Entropy& entropy,
+WebSocketPassage::WebSocketPassage(PassageOptions options, ports::Entropy& entropy,
                                    websocket::DeflateContexts& contexts, Instant now)
     : options_(std::move(options)),
       entropy_(entropy),

@@ -11,8 +11,8 @@ namespace holdfast::uplink {
 /// comes, is told by name.
 class WebSocketPassage final : public Passage {
 public:
-    WebSocketPassage(PassageOptions options, Entropy& entropy, websocket::DeflateContexts& contexts,
-                     Instant now);
+    WebSocketPassage(PassageOptions options, ports::Entropy& entropy,
+                     websocket::DeflateContexts& contexts, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
     void greet(Bytes hello) override { hello_ = std::move(hello); }
@@ -41,7 +41,7 @@ private:
     void fail(const Error& error, Trouble trouble, LineEnd end, bool at_once);
 
     PassageOptions options_;
-    Entropy& entropy_;
+    ports::Entropy& entropy_;
     websocket::DeflateContexts& contexts_;
     Instant began_at_;
     Duration patience_;

@@ -51,7 +51,7 @@ struct Connection::Message {
     Bytes bytes;
 };
 
-Connection::Connection(Role role, const Limits& limits, Entropy* entropy,
+Connection::Connection(Role role, const Limits& limits, ports::Entropy* entropy,
                        std::unique_ptr<Deflate> deflate)
     : reader_(role, {limits.message_size_bytes}, deflate != nullptr),
       message_limit_(limits.message_size_bytes),

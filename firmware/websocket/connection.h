@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "firmware/base/bytes.h"
-#include "firmware/base/entropy.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/websocket/deflate.h"
 #include "firmware/websocket/frame.h"
 
@@ -60,7 +60,7 @@ class Connection {
 public:
     /// `entropy` gives the masks of a client (Section 5.3) and must outlive the connection; a
     /// server may give nullptr.
-    Connection(Role role, const Limits& limits, Entropy* entropy,
+    Connection(Role role, const Limits& limits, ports::Entropy* entropy,
                std::unique_ptr<Deflate> deflate = nullptr);
     Connection(Connection&&) noexcept;
     Connection& operator=(Connection&&) noexcept;
@@ -135,7 +135,7 @@ private:
 
     FrameReader reader_;
     std::uint64_t message_limit_;
-    Entropy* entropy_;
+    ports::Entropy* entropy_;
     std::unique_ptr<Deflate> deflate_;
     std::unique_ptr<Message> message_;  ///< while one is unfinished, or viewed by the last event
     Role role_;

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "firmware/base/entropy.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/websocket/deflate.h"
 
 namespace holdfast::websocket {
@@ -28,7 +28,7 @@ struct ClientOffer {
 class ClientHandshake {
 public:
     /// Draws the key (16 bytes, Section 4.1).
-    ClientHandshake(ClientOffer offer, Entropy& entropy);
+    ClientHandshake(ClientOffer offer, ports::Entropy& entropy);
 
     /// The request's bytes.
     [[nodiscard]] std::string request() const;

@@ -58,7 +58,8 @@ Error refusal(const http::Response& response, const std::string& key, const Clie
 
 }  // namespace
 
-ClientHandshake::ClientHandshake(ClientOffer offer, Entropy& entropy) : offer_(std::move(offer)) {
+ClientHandshake::ClientHandshake(ClientOffer offer, ports::Entropy& entropy)
+    : offer_(std::move(offer)) {
     std::array<std::byte, 16> nonce;
     entropy.fill(nonce);
     key_ = to_base64(nonce);

@@ -13,10 +13,14 @@
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
 #include "firmware/http/proxy.h"
-#include "platform/net/stream.h"
+#include "firmware/ports/stream.h"
 #include "platform/net/tls.h"
 
 namespace holdfast::net {
+
+using ports::Stream;
+using ports::StreamHandler;
+using ports::StreamOptions;
 
 struct ConnectOptions {
     std::string host;

@@ -8,10 +8,14 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
-#include "platform/net/stream.h"
+#include "firmware/ports/listener.h"
 #include "platform/net/tls.h"
 
 namespace holdfast::net {
+
+using ports::Stream;
+using ports::StreamHandler;
+using ports::StreamOptions;
 
 struct ListenOptions {
     std::string address;  ///< "127.0.0.1:8080", "[::]:8080", "0.0.0.0:0" (any free port)
@@ -30,7 +34,7 @@ struct ListenOptions {
 
 /// Accepts connections on one address until destroyed. When file descriptors run out it waits and
 /// goes on.
-class Listener {
+class Listener : public ports::Listener {
 public:
     /// Called on the network thread with each stream that is ready (TLS handshake done), not yet
     /// started.
@@ -44,12 +48,7 @@ public:
                                                                 ListenOptions options,
                                                                 OnStream on_stream,
                                                                 OnFailed on_failed);
-    virtual ~Listener() = default;
-
-    [[nodiscard]] virtual std::string address() const = 0;  ///< with the real port
     [[nodiscard]] virtual std::uint16_t port() const = 0;
-    /// Streams of this listener alive now, handshaking ones included.
-    [[nodiscard]] virtual std::size_t connections() const = 0;
 };
 
 }  // namespace holdfast::net

@@ -8,20 +8,13 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
+#include "firmware/ports/timeout.h"
 #include "platform/net/out_queue.h"
 #include "platform/net/stream_poller.h"
-#include "platform/net/timer_wheel.h"
 
 namespace holdfast::net {
 
-/// A coarse deadline of something that lives on a network thread; embedded in its owner.
-class Timeout : public TimerWheel::Entry {
-public:
-    virtual void expired() = 0;
-
-protected:
-    ~Timeout() = default;
-};
+using ports::Timeout;
 
 /// What all connections of one network thread share: the receive buffer, a spare block for sending,
 /// and the wheel of timeouts, which ticks only while something is scheduled. One for each
@@ -58,7 +51,7 @@ public:
     /// Calls `timeout.expired()` once, `after` from now or up to a tick later. Replaces an earlier
     /// deadline.
     void schedule(Timeout& timeout, Duration after);
-    static void cancel(Timeout& timeout) { TimerWheel::cancel(timeout); }
+    static void cancel(Timeout& timeout) { timeout.cancel(); }
 
 private:
     void shutdown() override;

@@ -10,10 +10,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
-#include "platform/net/stream.h"
+#include "firmware/ports/stream.h"
 #include "platform/net/tls.h"
 
 namespace holdfast::net {
+
+using ports::Stream;
+using ports::StreamHandler;
+using ports::StreamOptions;
 
 using Endpoint = boost::asio::ip::tcp::endpoint;
 /// A socket whose executor is known, so that it carries no type-erased one.

@@ -92,9 +92,9 @@ bool LineSourceBase::report(ErrorCode code, const std::string& sentence) {
     return !alive.expired();
 }
 
-std::unique_ptr<LineSource> LineSource::open(boost::asio::io_context& io, std::string path,
-                                             LinePosition start, Handler handler,
-                                             std::size_t line_limit_bytes) {
+std::unique_ptr<LineSource> open_lines(boost::asio::io_context& io, std::string path,
+                                       LinePosition start, LineSource::Handler handler,
+                                       std::size_t line_limit_bytes) {
     struct stat status{};
     if (path == "-" || (stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode))) {
         return open_pipe(io, std::move(path), std::move(handler), line_limit_bytes);

@@ -6,13 +6,13 @@
 #include <span>
 
 #include "firmware/base/clock.h"
-#include "firmware/base/entropy.h"
+#include "firmware/ports/entropy.h"
 
 namespace holdfast::simulated {
 
 /// Pseudo-random numbers, the same on every machine: std::mt19937_64 is defined to the bit, the
 /// standard's distributions are not, so none is used.
-class Random final : public Entropy {
+class Random final : public ports::Entropy {
 public:
     explicit Random(std::uint64_t seed) : engine_(seed) {}
 

@@ -1,4 +1,4 @@
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 
 #include <unordered_map>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "firmware/base/check.h"
 #include "platform/storage/sqlite_error.h"
 
-namespace holdfast::storage {
+namespace holdfast::ports {
 namespace {
 
 /// The database file grows in steps of this size; see `reserve`.
@@ -318,4 +318,4 @@ Result<void> Transaction::commit() {
     return {};
 }
 
-}  // namespace holdfast::storage
+}  // namespace holdfast::ports

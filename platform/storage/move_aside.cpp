@@ -7,10 +7,10 @@
 
 #include <sqlite3.h>
 
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 #include "platform/storage/sqlite_error.h"
 
-namespace holdfast::storage {
+namespace holdfast::ports {
 namespace {
 
 using Path = std::filesystem::path;
@@ -132,4 +132,4 @@ Result<std::filesystem::path> Database::move_aside(const std::filesystem::path& 
     return target;
 }
 
-}  // namespace holdfast::storage
+}  // namespace holdfast::ports

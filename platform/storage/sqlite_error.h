@@ -7,7 +7,7 @@
 
 #include "firmware/base/error.h"
 
-namespace holdfast::storage {
+namespace holdfast::ports {
 
 /// SQLite's (extended) result code as one of ours.
 [[nodiscard]] ErrorCode error_code(int code);
@@ -15,4 +15,4 @@ namespace holdfast::storage {
 /// `what` and SQLite's own words for the failure that `handle` has just reported.
 [[nodiscard]] std::unexpected<Error> sqlite_error(sqlite3* handle, int code, std::string_view what);
 
-}  // namespace holdfast::storage
+}  // namespace holdfast::ports

@@ -4,10 +4,10 @@
 #include <sqlite3.h>
 
 #include "firmware/base/check.h"
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 #include "platform/storage/sqlite_error.h"
 
-namespace holdfast::storage {
+namespace holdfast::ports {
 
 ErrorCode error_code(int code) {
     if (code == SQLITE_IOERR_CORRUPTFS || code == SQLITE_IOERR_DATA) {
@@ -123,4 +123,4 @@ ByteView Statement::blob(int column) const {
     return bytes == nullptr ? ByteView{} : ByteView(bytes, size);
 }
 
-}  // namespace holdfast::storage
+}  // namespace holdfast::ports

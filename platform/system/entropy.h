@@ -3,13 +3,13 @@
 #include <array>
 #include <cstddef>
 
-#include "firmware/base/entropy.h"
+#include "firmware/ports/entropy.h"
 
 namespace holdfast::system {
 
 /// The kernel's generator (getrandom), read in blocks so that a mask does not cost a system call.
 /// Not thread-safe: one a thread.
-class SystemEntropy final : public Entropy {
+class SystemEntropy final : public ports::Entropy {
 public:
     ~SystemEntropy() override;
     void fill(std::span<std::byte> bytes) override;

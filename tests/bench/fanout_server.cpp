@@ -23,11 +23,11 @@ class Session;
 using Sessions = boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>>;
 
 /// Owns itself: gone when its stream is.
-class Session final : public net::StreamHandler,
+class Session final : public ports::StreamHandler,
                       public boost::intrusive::list_base_hook<
                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    Session(Sessions& all, std::unique_ptr<net::Stream> stream)
+    Session(Sessions& all, std::unique_ptr<ports::Stream> stream)
         : all_(all), stream_(std::move(stream)), reader_(std::make_unique<http::RequestReader>()) {
         all_.push_back(*this);
         stream_->start(*this);
@@ -76,7 +76,7 @@ private:
     }
 
     Sessions& all_;
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     std::unique_ptr<http::RequestReader> reader_;  ///< until the upgrade
     std::optional<websocket::Connection> connection_;
 };
@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
     options.max_connections = 19'500;
     const auto listener = net::Listener::open(
         io, std::move(options),
-        [&sessions](std::unique_ptr<net::Stream> stream) {
+        [&sessions](std::unique_ptr<ports::Stream> stream) {
             new Session(sessions, std::move(stream));
         },
         [](const std::string&, const Error&) {});

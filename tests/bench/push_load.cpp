@@ -66,7 +66,7 @@ std::vector<std::string> messages(const bench::Samples& samples, std::size_t per
     return made;
 }
 
-class Pusher final : public net::StreamHandler {
+class Pusher final : public ports::StreamHandler {
 public:
     Pusher(boost::asio::io_context& io, std::vector<std::string> messages, const Load& load,
            std::size_t readings)
@@ -177,7 +177,7 @@ private:
     websocket::ClientHandshake handshake_;
     http::ResponseReader head_;
     std::optional<websocket::Connection> socket_;
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     std::chrono::steady_clock::time_point began_;
     bool writable_ = true;
     std::size_t next_ = 0;

@@ -15,8 +15,8 @@ constexpr std::uint64_t kMessageLimitBytes = 256u << 20;
 
 }  // namespace
 
-EchoLine::EchoLine(boost::asio::io_context& io, std::unique_ptr<net::Stream> stream,
-                   websocket::ClientOffer offer, Entropy& entropy, bool echoes)
+EchoLine::EchoLine(boost::asio::io_context& io, std::unique_ptr<ports::Stream> stream,
+                   websocket::ClientOffer offer, ports::Entropy& entropy, bool echoes)
     : thread_(net::NetworkThread::of(io)),
       over_(io, boost::asio::steady_timer::time_point::max()),
       stream_(std::move(stream)),

@@ -8,19 +8,19 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "firmware/http/message.h"
+#include "firmware/ports/stream.h"
 #include "firmware/websocket/connection.h"
 #include "firmware/websocket/handshake.h"
 #include "platform/net/network_thread.h"
-#include "platform/net/stream.h"
 
 namespace holdfast::conformance {
 
 /// One connection of a client that sends every message back, until the server closes it. It ends by
 /// itself when the server says nothing for a minute.
-class EchoLine final : public net::StreamHandler, net::Timeout {
+class EchoLine final : public ports::StreamHandler, ports::Timeout {
 public:
-    EchoLine(boost::asio::io_context& io, std::unique_ptr<net::Stream> stream,
-             websocket::ClientOffer offer, Entropy& entropy, bool echoes);
+    EchoLine(boost::asio::io_context& io, std::unique_ptr<ports::Stream> stream,
+             websocket::ClientOffer offer, ports::Entropy& entropy, bool echoes);
 
     struct Outcome {
         std::string last_text = {};  ///< that the server sent
@@ -45,8 +45,8 @@ private:
 
     net::NetworkThread& thread_;
     boost::asio::steady_timer over_;
-    std::unique_ptr<net::Stream> stream_;
-    Entropy& entropy_;
+    std::unique_ptr<ports::Stream> stream_;
+    ports::Entropy& entropy_;
     websocket::DeflateContexts contexts_;
     websocket::ClientHandshake handshake_;
     http::ResponseReader reader_;

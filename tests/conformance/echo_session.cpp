@@ -16,13 +16,13 @@ EchoServer::~EchoServer() {
     sessions.clear_and_dispose([](EchoSession* session) { delete session; });
 }
 
-void EchoServer::accept(std::unique_ptr<net::Stream> stream) {
+void EchoServer::accept(std::unique_ptr<ports::Stream> stream) {
     auto session = std::make_unique<EchoSession>(*this, std::move(stream));
     sessions.push_back(*session);
     session.release()->start();
 }
 
-EchoSession::EchoSession(EchoServer& server, std::unique_ptr<net::Stream> stream)
+EchoSession::EchoSession(EchoServer& server, std::unique_ptr<ports::Stream> stream)
     : server_(server), stream_(std::move(stream)) {}
 
 void EchoSession::start() {

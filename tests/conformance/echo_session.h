@@ -7,10 +7,10 @@
 #include <boost/intrusive/list.hpp>
 
 #include "firmware/http/message.h"
+#include "firmware/ports/stream.h"
 #include "firmware/websocket/connection.h"
 #include "firmware/websocket/deflate.h"
 #include "platform/net/network_thread.h"
-#include "platform/net/stream.h"
 
 namespace holdfast::conformance {
 
@@ -21,9 +21,9 @@ using SessionHook =
 
 /// One connection: a request head, then messages that are sent back as they came. It owns itself
 /// through the server's list, and is gone when its stream is.
-class EchoSession final : public net::StreamHandler, net::Timeout, public SessionHook {
+class EchoSession final : public ports::StreamHandler, ports::Timeout, public SessionHook {
 public:
-    EchoSession(EchoServer& server, std::unique_ptr<net::Stream> stream);
+    EchoSession(EchoServer& server, std::unique_ptr<ports::Stream> stream);
     void start();
 
 private:
@@ -43,7 +43,7 @@ private:
     void end();
 
     EchoServer& server_;
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     /// The reader until the upgrade.
     std::variant<http::RequestReader, websocket::Connection> protocol_;
     bool deflates_ = false;
@@ -59,7 +59,7 @@ struct EchoServer {
     EchoServer(const EchoServer&) = delete;
     EchoServer& operator=(const EchoServer&) = delete;
 
-    void accept(std::unique_ptr<net::Stream> stream);
+    void accept(std::unique_ptr<ports::Stream> stream);
 
     net::NetworkThread& thread;
     websocket::Limits limits;

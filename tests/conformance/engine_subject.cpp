@@ -6,7 +6,7 @@ namespace {
 constexpr std::uint64_t kMessageLimitBytes = 64u << 20;
 
 /// The same bytes in every run, so that a failure can be repeated.
-class CountingEntropy final : public Entropy {
+class CountingEntropy final : public ports::Entropy {
 public:
     void fill(std::span<std::byte> bytes) override {
         for (std::byte& one : bytes) {

@@ -35,14 +35,14 @@ struct Options {
 class EchoClient;
 
 /// One lane's connection, or the one that is being made.
-class Lane final : public net::StreamHandler {
+class Lane final : public ports::StreamHandler {
 public:
     Lane(EchoClient& owner, Client::Lane lane, std::string first)
         : owner_(owner), lane_(lane), waiting_(std::move(first)) {}
 
     static boost::asio::awaitable<void> connect(std::shared_ptr<Lane> self,
                                                 net::ConnectOptions options) {
-        Result<std::unique_ptr<net::Stream>> stream = co_await net::connect(std::move(options));
+        Result<std::unique_ptr<ports::Stream>> stream = co_await net::connect(std::move(options));
         if (self->abandoned_) {
             co_return;
         }
@@ -70,7 +70,7 @@ private:
     EchoClient& owner_;
     Client::Lane lane_;
     std::string waiting_;  ///< the first request, until there is a connection
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     bool abandoned_ = false;
 };
 

@@ -15,7 +15,7 @@ constexpr std::size_t kStreamingBytes = 4096;
 
 }  // namespace
 
-SockjsLine::SockjsLine(SockjsServer& server, std::unique_ptr<net::Stream> stream,
+SockjsLine::SockjsLine(SockjsServer& server, std::unique_ptr<ports::Stream> stream,
                        sockjs::ExchangeId exchange)
     : server_(server),
       stream_(std::move(stream)),
@@ -131,14 +131,14 @@ void SockjsLine::on_closed(const Error&) {
 
 // ---- The server
 
-SockjsServer::SockjsServer(boost::asio::io_context& io, Entropy& entropy) : timer_(io) {
+SockjsServer::SockjsServer(boost::asio::io_context& io, ports::Entropy& entropy) : timer_(io) {
     add({.prefix = "/echo"}, false, entropy);
     add({.prefix = "/disabled_websocket_echo", .websocket = false}, false, entropy);
     add({.prefix = "/cookie_needed_echo", .cookie_needed = true}, false, entropy);
     add({.prefix = "/close"}, true, entropy);
 }
 
-void SockjsServer::add(sockjs::ServerOptions options, bool closes, Entropy& entropy) {
+void SockjsServer::add(sockjs::ServerOptions options, bool closes, ports::Entropy& entropy) {
     options.allowed_origins = {"*"};
     options.hixie76 = true;
     sockjs::ServerLimits limits;
@@ -147,7 +147,7 @@ void SockjsServer::add(sockjs::ServerOptions options, bool closes, Entropy& entr
         {std::make_unique<sockjs::Server>(std::move(options), limits, entropy), closes});
 }
 
-void SockjsServer::accept(std::unique_ptr<net::Stream> stream) {
+void SockjsServer::accept(std::unique_ptr<ports::Stream> stream) {
     const sockjs::ExchangeId exchange = ++last_exchange_;
     auto line = std::make_unique<SockjsLine>(*this, std::move(stream), exchange);
     lines_.emplace(exchange, std::move(line)).first->second->start();

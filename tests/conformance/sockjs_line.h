@@ -9,8 +9,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "firmware/http/message.h"
+#include "firmware/ports/stream.h"
 #include "firmware/sockjs/server.h"
-#include "platform/net/stream.h"
 
 namespace holdfast::conformance {
 
@@ -18,9 +18,9 @@ class SockjsServer;
 
 /// One connection of the listener: HTTP requests one after the other, until one of them turns it
 /// into a WebSocket.
-class SockjsLine final : public net::StreamHandler {
+class SockjsLine final : public ports::StreamHandler {
 public:
-    SockjsLine(SockjsServer& server, std::unique_ptr<net::Stream> stream,
+    SockjsLine(SockjsServer& server, std::unique_ptr<ports::Stream> stream,
                sockjs::ExchangeId exchange);
     void start();
     /// What the engine has for this connection.
@@ -39,7 +39,7 @@ private:
     void end();
 
     SockjsServer& server_;
-    std::unique_ptr<net::Stream> stream_;
+    std::unique_ptr<ports::Stream> stream_;
     sockjs::ExchangeId exchange_;
     sockjs::Server* service_ = nullptr;  ///< that the request under way, or the socket, belongs to
     State state_ = State::reading;
@@ -50,9 +50,9 @@ private:
 /// The services that the protocol's public test suite expects, and the connections to them.
 class SockjsServer {
 public:
-    SockjsServer(boost::asio::io_context& io, Entropy& entropy);
+    SockjsServer(boost::asio::io_context& io, ports::Entropy& entropy);
 
-    void accept(std::unique_ptr<net::Stream> stream);
+    void accept(std::unique_ptr<ports::Stream> stream);
 
     // ---- For its lines
 
@@ -68,7 +68,7 @@ private:
         std::unique_ptr<sockjs::Server> engine;
         bool closes = false;  ///< greets, and says goodbye
     };
-    void add(sockjs::ServerOptions options, bool closes, Entropy& entropy);
+    void add(sockjs::ServerOptions options, bool closes, ports::Entropy& entropy);
     [[nodiscard]] bool drain(Service& service);
     static void answer(const Service& service, const sockjs::Event& event);
     void schedule();

@@ -23,7 +23,7 @@ int serve(const std::string& address) {
     options.address = address;
     const auto listener = net::Listener::open(
         io, std::move(options),
-        [&server](std::unique_ptr<net::Stream> stream) { server.accept(std::move(stream)); },
+        [&server](std::unique_ptr<ports::Stream> stream) { server.accept(std::move(stream)); },
         [](const std::string&, const Error&) {});
     if (!listener) {
         std::fprintf(stderr, "sockjs_test_server: %s\n", listener.error().message.c_str());

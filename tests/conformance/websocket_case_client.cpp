@@ -64,7 +64,7 @@ private:
         options.host = url_.host;
         options.port = url_.port;
         options.tls = tls_;
-        Result<std::unique_ptr<net::Stream>> stream = co_await net::connect(std::move(options));
+        Result<std::unique_ptr<ports::Stream>> stream = co_await net::connect(std::move(options));
         if (!stream) {
             co_return EchoLine::Outcome{.failure = stream.error().message};
         }

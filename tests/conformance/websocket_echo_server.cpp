@@ -93,7 +93,7 @@ int serve(const Options& options) {
     listen->tls_timeout = server.handshake_timeout;
     const auto listener = net::Listener::open(
         io, *std::move(listen),
-        [&server](std::unique_ptr<net::Stream> stream) { server.accept(std::move(stream)); },
+        [&server](std::unique_ptr<ports::Stream> stream) { server.accept(std::move(stream)); },
         [](const std::string&, const Error&) {});
     if (!listener) {
         return failed(listener.error());

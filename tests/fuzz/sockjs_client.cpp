@@ -19,7 +19,7 @@ constexpr ClientLimits kLimits{.head_bytes = 1u << 16,
                                .queue_bytes = 64,
                                .request_bytes = 32};
 
-class Zero final : public Entropy {
+class Zero final : public ports::Entropy {
 public:
     void fill(std::span<std::byte> bytes) override { std::ranges::fill(bytes, std::byte{}); }
 };

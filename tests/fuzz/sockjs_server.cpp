@@ -23,7 +23,7 @@ constexpr ServerLimits kLimits{.response_bytes = 300,
                                .callback_bytes = 8};
 constexpr std::size_t kConnections = 6;
 
-class Zero final : public Entropy {
+class Zero final : public ports::Entropy {
 public:
     void fill(std::span<std::byte> bytes) override { std::ranges::fill(bytes, std::byte{}); }
 };

@@ -13,8 +13,8 @@
 
 #include <CppUTest/TestHarness.h>
 
+#include "firmware/ports/database.h"
 #include "platform/simulated/disk.h"
-#include "platform/storage/database.h"
 #include "tests/firmware/journal/store_fixture.h"
 #include "tests/stride.h"
 
@@ -176,7 +176,7 @@ namespace {
 std::vector<Record> read_after(Disk& disk, const char* change, std::uint64_t position) {
     disk.put("/d/journal.db", sound_file());
     {
-        auto database = storage::Database::open("/d/journal.db", {.vfs = disk.name()});
+        auto database = ports::Database::open("/d/journal.db", {.vfs = disk.name()});
         CHECK_TRUE(database->execute(change).has_value());
     }
     CountingEntropy entropy;

@@ -13,7 +13,7 @@
 namespace holdfast::journal {
 
 /// The same numbers in every run.
-class CountingEntropy : public Entropy {
+class CountingEntropy : public ports::Entropy {
 public:
     void fill(std::span<std::byte> bytes) override {
         for (std::byte& byte : bytes) {

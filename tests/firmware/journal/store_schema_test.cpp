@@ -24,13 +24,13 @@ using simulated::Disk;
 
 namespace {
 
-Result<void> first(storage::Database& database) {
+Result<void> first(ports::Database& database) {
     return database.execute("CREATE TABLE t (a INTEGER NOT NULL) STRICT; INSERT INTO t VALUES (1)");
 }
-Result<void> second(storage::Database& database) {
+Result<void> second(ports::Database& database) {
     return database.execute("UPDATE t SET a = 2");
 }
-Result<void> broken(storage::Database& database) {
+Result<void> broken(ports::Database& database) {
     auto done = database.execute("UPDATE t SET a = 3");
     return done ? database.execute("UPDATE missing SET a = 3") : done;
 }
@@ -40,14 +40,14 @@ Result<void> broken(storage::Database& database) {
 TEST_GROUP(StoreSchema) {
     Disk disk{"schema"};
 
-    storage::Database open() {
-        storage::DatabaseOptions options;
+    ports::Database open() {
+        ports::DatabaseOptions options;
         options.vfs = disk.name();
-        auto database = storage::Database::open("/d/journal.db", options);
+        auto database = ports::Database::open("/d/journal.db", options);
         CHECK_TRUE(database.has_value());
         return std::move(*database);
     }
-    std::int64_t value(storage::Database & database) {
+    std::int64_t value(ports::Database & database) {
         auto statement = database.prepare("SELECT a FROM t");
         CHECK_TRUE(statement->step().value());
         return statement->integer(0);
@@ -62,7 +62,7 @@ TEST_GROUP(StoreSchema) {
 };
 
 TEST(StoreSchema, an_old_file_is_brought_to_the_newest_version_step_by_step) {
-    storage::Database database = open();
+    ports::Database database = open();
     const Migration steps[] = {first, second};
     CHECK_TRUE(migrate(database, std::span(steps).first(1)).has_value());
     LONGS_EQUAL(1, value(database));
@@ -72,7 +72,7 @@ TEST(StoreSchema, an_old_file_is_brought_to_the_newest_version_step_by_step) {
 }
 
 TEST(StoreSchema, a_step_that_fails_leaves_the_version_before_it) {
-    storage::Database database = open();
+    ports::Database database = open();
     const Migration steps[] = {first, second, broken};
     CHECK_TRUE(!migrate(database, steps).has_value());
     LONGS_EQUAL(2, value(database));
@@ -81,7 +81,7 @@ TEST(StoreSchema, a_step_that_fails_leaves_the_version_before_it) {
 
 TEST(StoreSchema, an_empty_database_of_version_0_becomes_a_journal) {
     {
-        storage::Database database = open();
+        ports::Database database = open();
     }
     Opened opened;
     CHECK_TRUE(open_store(opened).has_value());
@@ -90,7 +90,7 @@ TEST(StoreSchema, an_empty_database_of_version_0_becomes_a_journal) {
 
 TEST(StoreSchema, a_newer_version_is_unsupported_and_untouched) {
     {
-        storage::Database database = open();
+        ports::Database database = open();
         CHECK_TRUE(database.set_user_version(99).has_value());
     }
     const Bytes before = disk.content("/d/journal.db");
@@ -102,7 +102,7 @@ TEST(StoreSchema, a_newer_version_is_unsupported_and_untouched) {
 
 TEST(StoreSchema, a_database_of_something_else_is_moved_aside) {
     {
-        storage::Database database = open();
+        ports::Database database = open();
         CHECK_TRUE(first(database).has_value());
     }
     Opened opened;
@@ -118,7 +118,7 @@ TEST(StoreSchema, a_journal_that_is_open_elsewhere_is_refused) {
 
 TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
     {
-        storage::Database database = open();
+        ports::Database database = open();
         CHECK_TRUE(migrate(database, migrations().first(1)).has_value());
         CHECK_TRUE(database
                        .execute("INSERT INTO node VALUES (1, 77, 4);"
@@ -154,7 +154,7 @@ TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
 }
 
 TEST(StoreSchema, a_program_that_knows_an_older_schema_says_so_and_leaves_the_file) {
-    storage::Database database = open();
+    ports::Database database = open();
     CHECK_TRUE(migrate(database, migrations()).has_value());
     const auto done = migrate(database, migrations().first(1));
     CHECK_TRUE(done.error().code == ErrorCode::unsupported);

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "firmware/base/bytes.h"
-#include "firmware/base/entropy.h"
 #include "firmware/http/message.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/sockjs/response_stream.h"
 #include "firmware/sockjs/server.h"
 
@@ -20,7 +20,7 @@
 
 namespace holdfast::sockjs {
 
-class SeededEntropy final : public Entropy {
+class SeededEntropy final : public ports::Entropy {
 public:
     explicit SeededEntropy(std::uint64_t seed) : generator_(seed) {}
     void fill(std::span<std::byte> bytes) override {

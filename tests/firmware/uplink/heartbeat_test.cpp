@@ -386,7 +386,7 @@ TEST(LifetimeWatch, without_a_witness_the_suspicion_stays) {
 // ---- The heartbeat
 
 TEST_GROUP(AdaptiveHeartbeat) {
-    struct Fixed final : Entropy {
+    struct Fixed final : ports::Entropy {
         void fill(std::span<std::byte> bytes) override {
             for (std::byte& byte : bytes) {
                 byte = static_cast<std::byte>(number_ * 37);

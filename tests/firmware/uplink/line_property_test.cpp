@@ -26,7 +26,7 @@ public:
         options_.database.wal_bytes = 8 << 10;
     }
 
-    journal::Opened open(Entropy& entropy) override {
+    journal::Opened open(ports::Entropy& entropy) override {
         journal::Opened opened;
         auto store = journal::Store::open("/node", options_, entropy, opened);
         if (!store) {

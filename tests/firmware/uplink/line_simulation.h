@@ -20,7 +20,7 @@ namespace holdfast::simulation {
 /// failing writes, then quiet until everything has arrived, then the comparison of what the hub has
 /// with what was taken. Without threads, sockets and real time.
 
-struct Random : Entropy {
+struct Random : ports::Entropy {
     explicit Random(std::uint64_t seed) : engine(seed) {}
     void fill(std::span<std::byte> bytes) override {
         for (std::byte& byte : bytes) {

@@ -16,7 +16,7 @@ class Storage {
 public:
     virtual ~Storage() = default;
     /// The program starts.
-    [[nodiscard]] virtual journal::Opened open(Entropy& entropy) = 0;
+    [[nodiscard]] virtual journal::Opened open(ports::Entropy& entropy) = 0;
     [[nodiscard]] virtual Result<journal::Written> write(const journal::Write& write) = 0;
     [[nodiscard]] virtual Result<std::vector<journal::Record>> read(std::uint64_t position,
                                                                     std::size_t max_bytes) = 0;
@@ -32,7 +32,7 @@ public:
     ModelStore(std::string origin, std::size_t max_readings, bool owes_upstream)
         : origin_(std::move(origin)), max_readings_(max_readings), owes_upstream_(owes_upstream) {}
 
-    journal::Opened open(Entropy& entropy) override {
+    journal::Opened open(ports::Entropy& entropy) override {
         if (journal_ == 0) {
             journal_ = entropy.number();
         }

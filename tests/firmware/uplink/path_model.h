@@ -38,7 +38,7 @@ struct PathSpec {
 };
 
 /// A device with an AdaptiveHeartbeat on such a path, on a virtual clock, out of one seed.
-class PathWorld final : Entropy {
+class PathWorld final : ports::Entropy {
 public:
     PathWorld(const PathSpec& spec, const uplink::AdaptiveOptions& options, std::uint64_t seed,
               const std::optional<uplink::PathKnowledge>& known = std::nullopt);

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "firmware/base/bytes.h"
-#include "firmware/base/entropy.h"
 #include "firmware/base/text.h"
+#include "firmware/ports/entropy.h"
 #include "firmware/websocket/connection.h"
 
 namespace holdfast::websocket {
 
-class SeededEntropy final : public Entropy {
+class SeededEntropy final : public ports::Entropy {
 public:
     explicit SeededEntropy(std::uint64_t seed) : generator_(seed) {}
     void fill(std::span<std::byte> bytes) override {
@@ -32,7 +32,7 @@ private:
 };
 
 /// Gives the bytes it was made with, again and again.
-class FixedEntropy final : public Entropy {
+class FixedEntropy final : public ports::Entropy {
 public:
     explicit FixedEntropy(Bytes bytes) : bytes_(std::move(bytes)) {}
     void fill(std::span<std::byte> bytes) override {

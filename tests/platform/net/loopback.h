@@ -12,9 +12,9 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "firmware/ports/stream.h"
 #include "platform/net/connect.h"
 #include "platform/net/listener.h"
-#include "platform/net/stream.h"
 #include "platform/net/tls.h"
 
 namespace holdfast::net {

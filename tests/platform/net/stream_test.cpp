@@ -1,4 +1,4 @@
-#include "platform/net/stream.h"
+#include "firmware/ports/stream.h"
 
 #include <algorithm>
 #include <random>
@@ -107,7 +107,7 @@ TEST_GROUP(Stream) {
         net->settle(50ms);
         CHECK(given < kTotal);  // the paused reader holds the sender back
         CHECK_EQUAL(0u, net->client->received_size);
-        const net::Stream& sender = *net->server->stream;
+        const ports::Stream& sender = *net->server->stream;
         const std::uint64_t taken = sender.bytes_acknowledged();
         CHECK(taken < sender.bytes_sent());
         net->client->stream->resume();

@@ -6,8 +6,8 @@
 
 #include <CppUTest/TestHarness.h>
 
+using holdfast::ports::Sample;
 using holdfast::sensors::ChangeFilter;
-using holdfast::sensors::Sample;
 using holdfast::telemetry::Value;
 
 namespace {

@@ -12,8 +12,8 @@
 
 using holdfast::ErrorCode;
 using holdfast::Result;
-using holdfast::sensors::Driver;
-using holdfast::sensors::Sample;
+using holdfast::ports::Driver;
+using holdfast::ports::Sample;
 using holdfast::telemetry::Value;
 using holdfast::test::TemporaryDirectory;
 

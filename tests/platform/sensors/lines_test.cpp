@@ -16,8 +16,8 @@
 #include "tests/platform/sensors/temporary_directory.h"
 
 using holdfast::ErrorCode;
-using holdfast::sensors::LinePosition;
-using holdfast::sensors::LineSource;
+using holdfast::ports::LinePosition;
+using holdfast::ports::LineSource;
 using holdfast::sensors::LineSplitter;
 using holdfast::test::TemporaryDirectory;
 using namespace std::chrono_literals;
@@ -123,7 +123,7 @@ struct Reader {
             errors.push_back(error.message);
         };
         handler.on_end = [this] { ended = true; };
-        source = LineSource::open(io, path, start, std::move(handler), limit);
+        source = holdfast::sensors::open_lines(io, path, start, std::move(handler), limit);
     }
     /// Runs until `condition` holds; false: it did not within 20 s.
     bool until(const std::function<bool()>& condition) {

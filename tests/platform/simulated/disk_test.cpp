@@ -13,7 +13,7 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 
 using namespace holdfast;
 using simulated::Disk;
@@ -21,10 +21,10 @@ using simulated::Disk;
 TEST_GROUP(SimulatedDisk) {
     Disk disk{"disk"};
 
-    Result<storage::Database> open() {
-        storage::DatabaseOptions options;
+    Result<ports::Database> open() {
+        ports::DatabaseOptions options;
         options.vfs = disk.name();
-        return storage::Database::open("/d/a.db", options);
+        return ports::Database::open("/d/a.db", options);
     }
 };
 
@@ -60,9 +60,9 @@ TEST(SimulatedDisk, the_same_seed_keeps_the_same_sectors) {
     Bytes kept[2];
     for (Bytes& content : kept) {
         Disk same("same");
-        storage::DatabaseOptions options;
+        ports::DatabaseOptions options;
         options.vfs = same.name();
-        auto database = storage::Database::open("/d/a.db", options);
+        auto database = ports::Database::open("/d/a.db", options);
         CHECK_TRUE(
             database
                 ->execute("CREATE TABLE t (a INTEGER NOT NULL) STRICT; INSERT INTO t VALUES (1)")

@@ -1,4 +1,4 @@
-#include "platform/storage/database.h"
+#include "firmware/ports/database.h"
 
 #include <cstdio>
 #include <expected>
@@ -13,7 +13,7 @@
 #include <CppUTest/TestHarness.h>
 
 using namespace holdfast;
-using namespace holdfast::storage;
+using namespace holdfast::ports;
 
 TEST_GROUP(Database) {
     std::filesystem::path folder;

@@ -1,16 +1,15 @@
 #pragma once
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
 
-namespace holdfast::net {
+namespace holdfast::ports {
 
 /// What a stream tells its owner. Called on the network thread, never from within a call of the
 /// owner's into the stream.
@@ -83,4 +82,4 @@ public:
     [[nodiscard]] virtual std::uint64_t bytes_acknowledged() const = 0;
 };
 
-}  // namespace holdfast::net
+}  // namespace holdfast::ports

@@ -1,4 +1,4 @@
-#include "platform/net/timer_wheel.h"
+#include "firmware/base/timer_wheel.h"
 
 #include <memory>
 #include <random>
@@ -7,7 +7,6 @@
 #include <CppUTest/TestHarness.h>
 
 using namespace holdfast;
-using namespace holdfast::net;
 using namespace std::chrono_literals;
 
 namespace {

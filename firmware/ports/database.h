@@ -13,7 +13,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace holdfast::storage {
+namespace holdfast::ports {
 
 /// A prepared statement in use: bind, step, read columns. Belongs to its Database, which keeps it
 /// prepared; when this object ends, the statement is reset and its bindings are cleared. Views
@@ -128,4 +128,4 @@ private:
     Database::Connection* connection_;  ///< null when committed
 };
 
-}  // namespace holdfast::storage
+}  // namespace holdfast::ports

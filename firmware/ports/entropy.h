@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace holdfast {
+namespace holdfast::ports {
 
 /// Where unpredictable bytes come from: the kernel on a device, a seeded generator in a test.
 class Entropy {
@@ -19,4 +19,4 @@ public:
     }
 };
 
-}  // namespace holdfast
+}  // namespace holdfast::ports

@@ -6,7 +6,7 @@
 
 #include "firmware/base/clock.h"
 
-namespace holdfast::net {
+namespace holdfast {
 
 /// Coarse deadlines of many connections: schedule, reschedule and cancel are O(1) and never
 /// allocate, for entries are links in the owner's own memory. A deadline is met at the first tick
@@ -70,4 +70,4 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace holdfast::net
+}  // namespace holdfast

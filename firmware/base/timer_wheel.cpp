@@ -1,8 +1,8 @@
-#include "platform/net/timer_wheel.h"
+#include "firmware/base/timer_wheel.h"
 
 #include <algorithm>
 
-namespace holdfast::net {
+namespace holdfast {
 namespace {
 
 std::int64_t tick_at(Instant time) {
@@ -87,4 +87,4 @@ TimerWheel::Entry* TimerWheel::next_expired() {
     return entry;
 }
 
-}  // namespace holdfast::net
+}  // namespace holdfast
