@@ -259,6 +259,41 @@ void Node::told_time(std::int64_t server_time_us) {
     poke();
 }
 
+api::NodeView Node::view() {
+    api::NodeView view{.id = config_.node.id,
+                       .version = kVersion,
+                       .started = started_,
+                       .now = system::now(),
+                       .journal = *journal_,
+                       .journal_limit_bytes = config_.journal.max_size_bytes,
+                       .fleet = fleet_,
+                       .uplink = {},
+                       .listener = {},
+                       .sensors = sensors_->states(),
+                       .not_ready = not_ready()};
+    if (uplink_) {
+        view.uplink.emplace(
+            api::UplinkView{.client = uplink_->client(),
+                            .url = config_.uplink->url,
+                            .heartbeat = config_.uplink->heartbeat.value_or(Duration{})});
+    }
+    if (server_) {
+        view.listener.emplace(api::ListenerView{.address = server_->address(),
+                                                .connections = server_->connections(),
+                                                .sockjs_sessions = server_->sockjs_sessions()});
+    }
+    return view;
+}
+
+void Node::read(Work work, Done done) {
+    storage_->run(
+        [work = std::move(work)](journal::Store& store) mutable {
+            work(store);
+            return true;
+        },
+        [done = std::move(done)](bool) mutable { done(); });
+}
+
 std::optional<std::string> Node::not_ready() const {
     if (const Error* error = journal_->storage_error()) {
         return "the journal cannot be written: " + error->message;

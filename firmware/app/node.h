@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "firmware/api/view.h"
 #include "firmware/app/config.h"
 #include "firmware/app/storage_thread.h"
 #include "firmware/app/timekeeper.h"
@@ -29,13 +30,13 @@ inline constexpr const char* kSoftware = "holdfast " HOLDFAST_VERSION;
 
 /// One running node: puts journal, uplink, listener and sensors together on one network thread and
 /// one storage thread. What it is follows from its configuration; nothing in it asks.
-class Node {
+class Node : public api::AskedNode {
 public:
     /// Opens the journal, the listener and the sensors. Errors: as of the parts, with their
     /// context; nothing is left running.
     [[nodiscard]] static Result<std::unique_ptr<Node>> start(boost::asio::io_context& io,
                                                              Config config);
-    ~Node();
+    ~Node() override;
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
@@ -67,12 +68,12 @@ public:
     /// Called by the uplink when a hub has told the time.
     void told_time(std::int64_t server_time_us);
 
-    [[nodiscard]] const UplinkDriver* uplink() const { return uplink_.get(); }
     [[nodiscard]] const Server* server() const { return server_.get(); }
-    [[nodiscard]] const SensorScheduler* sensors() const { return sensors_.get(); }
-    [[nodiscard]] Instant started() const { return started_; }
-    /// Why the node is not ready to take readings; nullopt: it is.
-    [[nodiscard]] std::optional<std::string> not_ready() const;
+
+    // ---- For the answers of the HTTP interface and of `status`
+
+    [[nodiscard]] api::NodeView view() override;
+    void read(Work work, Done done) override;
 
 private:
     Node(boost::asio::io_context& io, Config config);
@@ -85,6 +86,7 @@ private:
     void moved();
     void arm(Instant deadline);
     void finish_stop();
+    [[nodiscard]] std::optional<std::string> not_ready() const;
 
     boost::asio::io_context& io_;
     Config config_;

@@ -7,6 +7,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "firmware/api/view.h"
 #include "firmware/app/config.h"
 #include "platform/sensors/change_filter.h"
 #include "platform/sensors/driver.h"
@@ -28,12 +29,7 @@ public:
     void journal_moved();
     void stop();
 
-    struct State {
-        std::string driver;        ///< with the path, for lines
-        std::size_t channels = 0;  ///< found by a polled driver; 0 where it is not known
-        std::optional<WallTime> last_time;
-        std::string last_error;
-    };
+    using State = api::SensorState;
     [[nodiscard]] std::vector<State> states() const;
 
 private:

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "firmware/app/http_api.h"
+#include "firmware/api/routes.h"
 #include "firmware/app/node.h"
 #include "firmware/app/server.h"
 #include "firmware/app/sockjs_service.h"
@@ -98,15 +98,15 @@ void Session::handle(const http::Request& request) {
     const bool head_only = request.method == "HEAD";
     const bool keep_alive = request.keep_alive;
     http_->answering = true;
-    answer(server_.node(), request, *target,
-           [this, alive = std::weak_ptr(http_->alive), head_only,
-            keep_alive](http::Response response) {
-               if (!alive.expired()) {
-                   response.keep_alive = keep_alive;
-                   respond(response, head_only);
-                   server_.node().poke();
-               }
-           });
+    api::answer(server_.node(), request, *target,
+                [this, alive = std::weak_ptr(http_->alive), head_only,
+                 keep_alive](http::Response response) {
+                    if (!alive.expired()) {
+                        response.keep_alive = keep_alive;
+                        respond(response, head_only);
+                        server_.node().poke();
+                    }
+                });
 }
 
 void Session::respond(const http::Response& response, bool head_only) {

@@ -6,7 +6,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
-#include "firmware/app/metrics.h"
+#include "firmware/api/status.h"
 #include "firmware/app/node.h"
 
 namespace holdfast::app {
@@ -94,9 +94,9 @@ void StatusSocket::accept() {
 }
 
 void StatusSocket::answer(const std::shared_ptr<Protocol::socket>& peer) {
-    node_.storage().run(stored_facts, [this, alive = alive_, peer](const StoredFacts& facts) {
+    api::ask_status(node_, [alive = alive_, peer](const std::string& status) {
         if (*alive) {
-            const auto text = std::make_shared<std::string>(status_json(node_, facts) + "\n");
+            const auto text = std::make_shared<std::string>(status + "\n");
             asio::async_write(*peer, asio::buffer(*text),
                               [peer, text](const boost::system::error_code&, std::size_t) {});
         }

@@ -5,28 +5,24 @@
 #include <string>
 #include <vector>
 
+#include "firmware/api/view.h"
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
-#include "firmware/hub/fleet.h"
-#include "firmware/journal/journal.h"
-#include "firmware/journal/store.h"
 
-namespace holdfast::hub {
+namespace holdfast::api {
 
 /// The bodies of the HTTP interface (README.md, "HTTP"). Pure: what is stored has been read by the
 /// caller.
 
-/// `GET /api/devices`. `own`: this node's id, which is always online.
-[[nodiscard]] std::string devices_json(const Fleet& fleet, const journal::Journal& journal);
+/// `GET /api/devices`. The node itself is one of them once it has had a reading of its own, and is
+/// always online.
+[[nodiscard]] std::string devices_json(const NodeView& node);
 /// `GET /api/devices/{id}`. nullopt: no such device.
-[[nodiscard]] std::optional<std::string> device_json(const std::string& id, const Fleet& fleet,
-                                                     const journal::Journal& journal,
+[[nodiscard]] std::optional<std::string> device_json(const std::string& id, const NodeView& node,
                                                      const std::vector<journal::StoredGap>& gaps);
 /// `GET /api/devices/{id}/channels`. nullopt: no such device.
-[[nodiscard]] std::optional<std::string> channels_json(const std::string& id, const Fleet& fleet,
-                                                       const journal::Journal& journal);
-[[nodiscard]] bool knows_device(const std::string& id, const Fleet& fleet,
-                                const journal::Journal& journal);
+[[nodiscard]] std::optional<std::string> channels_json(const std::string& id, const NodeView& node);
+[[nodiscard]] bool knows_device(const std::string& id, const NodeView& node);
 
 struct ReadingsRequest {
     journal::Query query;
@@ -40,4 +36,4 @@ struct ReadingsRequest {
 /// RFC 4180, with a head line.
 [[nodiscard]] std::string readings_csv(const journal::Page& page);
 
-}  // namespace holdfast::hub
+}  // namespace holdfast::api

@@ -1,4 +1,4 @@
-#include "firmware/app/status_words.h"
+#include "firmware/api/words.h"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 #include "firmware/http/syntax.h"
 #include "firmware/telemetry/json.h"
 
-namespace holdfast::app {
+namespace holdfast::api {
 
 namespace {
 
@@ -169,4 +169,4 @@ std::string on_one_line(std::string words) {
     return words;
 }
 
-}  // namespace holdfast::app
+}  // namespace holdfast::api

@@ -1,16 +1,29 @@
-#include "firmware/hub/api.h"
+#include "firmware/api/bodies.h"
 
 #include <CppUTest/TestHarness.h>
 
 #include "tests/firmware/journal/journal_desk.h"
 
 using namespace holdfast;
-using namespace holdfast::hub;
+using namespace holdfast::api;
 using namespace holdfast::simulation;
 
-TEST_GROUP(Api) {
+TEST_GROUP(Bodies) {
     Desk desk;
-    Fleet fleet;
+    hub::Fleet fleet;
+    NodeView view() {
+        return {.id = "dev",
+                .version = "1.2.3",
+                .started = {},
+                .now = {desk.now, WallTime(std::chrono::hours(1))},
+                .journal = *desk.journal,
+                .journal_limit_bytes = 1 << 20,
+                .fleet = fleet,
+                .uplink = {},
+                .listener = {},
+                .sensors = {},
+                .not_ready = {}};
+    }
     static Result<ReadingsRequest> request(const std::string& query) {
         return parse_readings_request("a", *http::parse_target("/api/devices/a/readings" + query));
     }
@@ -25,7 +38,7 @@ TEST_GROUP(Api) {
     }
 };
 
-TEST(Api, readings_as_json) {
+TEST(Bodies, readings_as_json) {
     STRCMP_EQUAL(
         R"({"readings":[{"seq":1,"time":"1970-01-01T00:00:00Z","channel":"t,1","value":21.5,"unit":"°C"},)"
         R"({"seq":2,"time":null,"channel":"u","value":"say \"hi\"\n","unit":""},)"
@@ -35,7 +48,7 @@ TEST(Api, readings_as_json) {
     STRCMP_EQUAL(R"({"readings":[]})", readings_json({}).c_str());
 }
 
-TEST(Api, readings_as_csv) {
+TEST(Bodies, readings_as_csv) {
     STRCMP_EQUAL(
         "seq,time,channel,value,unit\r\n"
         "1,1970-01-01T00:00:00Z,\"t,1\",21.5,°C\r\n"
@@ -45,7 +58,7 @@ TEST(Api, readings_as_csv) {
         readings_csv(page()).c_str());
 }
 
-TEST(Api, parameters_are_taken) {
+TEST(Bodies, parameters_are_taken) {
     const auto plain = request("");
     LONGS_EQUAL(1000, plain->query.limit);
     CHECK(!plain->csv && !plain->query.from_us && plain->query.channel.empty());
@@ -60,7 +73,7 @@ TEST(Api, parameters_are_taken) {
     CHECK(all->csv);
 }
 
-TEST(Api, a_bad_parameter_is_named) {
+TEST(Bodies, a_bad_parameter_is_named) {
     for (const char* name : {"from", "to", "after", "limit", "format"}) {
         const auto bad = request(std::string("?") + name + "=what");
         CHECK(!bad);
@@ -74,10 +87,10 @@ TEST(Api, a_bad_parameter_is_named) {
     CHECK(!request("?after=99999999999999999999"));
 }
 
-TEST(Api, devices_channels_and_gaps) {
+TEST(Bodies, devices_channels_and_gaps) {
     (void)desk.journal->open_stream("far", {0xABC, 2});
     CHECK(desk.journal->add_channel("far", 0xABC, 1, {"t", "°C"}).has_value());
-    Device& device = fleet["far"];
+    hub::Device& device = fleet["far"];
     device.online = true;
     device.last_seen = WallTime(std::chrono::seconds(0));
     device.readings = 3;
@@ -85,16 +98,23 @@ TEST(Api, devices_channels_and_gaps) {
     device.channels[{"t", "°C"}] = {3, 1'000'000, 2.5};
     STRCMP_EQUAL(R"({"devices":[{"id":"far","state":"online","last_seen":"1970-01-01T00:00:00Z",)"
                  R"("readings":3,"gaps":0,"software":"s"}]})",
-                 devices_json(fleet, *desk.journal).c_str());
+                 devices_json(view()).c_str());
     STRCMP_EQUAL(R"({"channels":[{"name":"t","unit":"°C",)"
                  R"("last":{"time":"1970-01-01T00:00:01Z","value":2.5}}]})",
-                 channels_json("far", fleet, *desk.journal).value_or("").c_str());
-    const auto one =
-        device_json("far", fleet, *desk.journal, {{{0xABC, 2}, 4, 5, journal::GapReason::evicted}});
+                 channels_json("far", view()).value_or("").c_str());
+    const auto one = device_json("far", view(), {{{0xABC, 2}, 4, 5, journal::GapReason::evicted}});
     STRCMP_CONTAINS(R"("streams":[{"journal":"0000000000000abc","run":2,"through":0}])",
                     one->c_str());
     STRCMP_CONTAINS(R"("first_seq":4,"last_seq":5,"reason":"evicted")", one->c_str());
-    CHECK(!device_json("nobody", fleet, *desk.journal, {}));
-    CHECK(!channels_json("nobody", fleet, *desk.journal));
-    CHECK(!knows_device("nobody", fleet, *desk.journal));
+    CHECK(!device_json("nobody", view(), {}));
+    CHECK(!channels_json("nobody", view()));
+    CHECK(!knows_device("nobody", view()));
+}
+
+TEST(Bodies, the_node_itself_is_a_device_that_is_always_online_and_seen) {
+    (void)desk.push();
+    fleet["dev"].readings = 1;
+    STRCMP_EQUAL(R"({"devices":[{"id":"dev","state":"online","last_seen":"1970-01-01T01:00:00Z",)"
+                 R"("readings":1,"gaps":0}]})",
+                 devices_json(view()).c_str());
 }

@@ -1,4 +1,4 @@
-#include "firmware/app/status_words.h"
+#include "firmware/api/words.h"
 
 #include <map>
 
@@ -10,7 +10,7 @@ using namespace holdfast;
 namespace {
 
 std::map<std::string, std::string> words(std::string_view uplink) {
-    const auto facts = app::uplink_words(boost::json::parse(uplink).as_object());
+    const auto facts = api::uplink_words(boost::json::parse(uplink).as_object());
     return {facts.begin(), facts.end()};
 }
 
@@ -86,6 +86,6 @@ TEST(UplinkWords, what_is_of_another_type_than_it_should_be_is_left_out) {
 
 TEST(UplinkWords, a_peers_words_do_not_steer_the_terminal) {
     STRCMP_EQUAL("bye uplink  [31m, caf\u00e9\u00a0 5 m",
-                 app::on_one_line("bye\nuplink\x07\x1b[31m, caf\u00e9\u00a0\u009b5\x7fm").c_str());
-    STRCMP_EQUAL("\xc2", app::on_one_line("\xc2").c_str());
+                 api::on_one_line("bye\nuplink\x07\x1b[31m, caf\u00e9\u00a0\u009b5\x7fm").c_str());
+    STRCMP_EQUAL("\xc2", api::on_one_line("\xc2").c_str());
 }

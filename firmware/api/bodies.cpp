@@ -1,4 +1,4 @@
-#include "firmware/hub/api.h"
+#include "firmware/api/bodies.h"
 
 #include <charconv>
 #include <set>
@@ -6,7 +6,7 @@
 #include "firmware/base/text.h"
 #include "firmware/telemetry/json_object.h"
 
-namespace holdfast::hub {
+namespace holdfast::api {
 
 namespace {
 
@@ -28,9 +28,10 @@ void append_item(std::string& array, std::string_view item) {
 }
 
 /// Every origin that is in the fleet or has a stream.
-std::set<std::string> device_ids(const Fleet& fleet, const journal::Journal& journal) {
+std::set<std::string> device_ids(const NodeView& node) {
+    const journal::Journal& journal = node.journal;
     std::set<std::string> ids;
-    for (const auto& [id, device] : fleet) {
+    for (const auto& [id, device] : node.fleet) {
         ids.insert(id);
     }
     for (const auto& [id, stream] : journal.streams()) {
@@ -43,16 +44,17 @@ std::set<std::string> device_ids(const Fleet& fleet, const journal::Journal& jou
     return ids;
 }
 
-JsonObject device_object(const std::string& id, const Fleet& fleet,
-                         const journal::Journal& journal) {
-    static const Device kUnseen;
-    const auto found = fleet.find(id);
-    const Device& device = found == fleet.end() ? kUnseen : found->second;
-    const bool own = id == journal.own().origin;
+JsonObject device_object(const std::string& id, const NodeView& node) {
+    static const hub::Device kUnseen;
+    const auto found = node.fleet.find(id);
+    const hub::Device& device = found == node.fleet.end() ? kUnseen : found->second;
+    const bool own = id == node.journal.own().origin;
+    // This node sees itself as long as it answers.
+    const bool sees_itself = own && found != node.fleet.end();
     JsonObject object;
     object.text("id", id)
         .text("state", device.online || own ? "online" : "offline")
-        .time("last_seen", device.last_seen)
+        .time("last_seen", sees_itself ? node.now.wall : device.last_seen)
         .time("connected_since", device.connected_since);
     if (device.backlog) {
         object.number("backlog", *device.backlog);
@@ -134,24 +136,24 @@ void append_csv_value(std::string& out, const telemetry::Value& value) {
 
 }  // namespace
 
-bool knows_device(const std::string& id, const Fleet& fleet, const journal::Journal& journal) {
-    return device_ids(fleet, journal).contains(id);
+bool knows_device(const std::string& id, const NodeView& node) {
+    return device_ids(node).contains(id);
 }
 
-std::string devices_json(const Fleet& fleet, const journal::Journal& journal) {
+std::string devices_json(const NodeView& node) {
     std::string list = "[";
-    for (const std::string& id : device_ids(fleet, journal)) {
-        append_item(list, device_object(id, fleet, journal).end());
+    for (const std::string& id : device_ids(node)) {
+        append_item(list, device_object(id, node).end());
     }
     return R"({"devices":)" + list + "]}";
 }
 
-std::optional<std::string> device_json(const std::string& id, const Fleet& fleet,
-                                       const journal::Journal& journal,
+std::optional<std::string> device_json(const std::string& id, const NodeView& node,
                                        const std::vector<journal::StoredGap>& gaps) {
-    if (!knows_device(id, fleet, journal)) {
+    if (!knows_device(id, node)) {
         return std::nullopt;
     }
+    const journal::Journal& journal = node.journal;
     std::string streams = "[";
     for (const auto& [number, stream] : journal.streams()) {
         if (stream.origin == id) {
@@ -174,17 +176,17 @@ std::optional<std::string> device_json(const std::string& id, const Fleet& fleet
                                   .text("reason", to_string(gap.reason))
                                   .end());
     }
-    return device_object(id, fleet, journal)
+    return device_object(id, node)
         .raw("streams", streams + "]")
         .raw("gap_records", gap_list + "]")
         .end();
 }
 
-std::optional<std::string> channels_json(const std::string& id, const Fleet& fleet,
-                                         const journal::Journal& journal) {
-    if (!knows_device(id, fleet, journal)) {
+std::optional<std::string> channels_json(const std::string& id, const NodeView& node) {
+    if (!knows_device(id, node)) {
         return std::nullopt;
     }
+    const journal::Journal& journal = node.journal;
     std::set<std::pair<std::string, std::string>> names;
     for (const auto& [number, stream] : journal.streams()) {
         if (stream.origin == id) {
@@ -193,12 +195,12 @@ std::optional<std::string> channels_json(const std::string& id, const Fleet& fle
             }
         }
     }
-    const auto device = fleet.find(id);
+    const auto device = node.fleet.find(id);
     std::string list = "[";
     for (const auto& name : names) {
         JsonObject object;
         object.text("name", name.first).text("unit", name.second);
-        if (device != fleet.end()) {
+        if (device != node.fleet.end()) {
             if (const auto last = device->second.channels.find(name);
                 last != device->second.channels.end()) {
                 std::string value;
@@ -284,4 +286,4 @@ std::string readings_csv(const journal::Page& page) {
     return out;
 }
 
-}  // namespace holdfast::hub
+}  // namespace holdfast::api

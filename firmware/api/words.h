@@ -6,7 +6,7 @@
 
 #include <boost/json/object.hpp>
 
-namespace holdfast::app {
+namespace holdfast::api {
 
 /// What `holdfast status` tells a person of the uplink: name and words of each fact, in the order
 /// in which they are shown. `uplink` is the object of that name in `status --json`; what it lacks,
@@ -19,4 +19,4 @@ namespace holdfast::app {
 /// ours.
 [[nodiscard]] std::string on_one_line(std::string words);
 
-}  // namespace holdfast::app
+}  // namespace holdfast::api
