@@ -79,9 +79,9 @@ std::string uplink_status(const UplinkView& uplink, Now now) {
     return json.end();
 }
 
-std::string sensors_status(const std::vector<SensorState>& sensors) {
+std::string sensors_status(const std::vector<ingest::SensorState>& sensors) {
     std::string list = "[";
-    for (const SensorState& sensor : sensors) {
+    for (const ingest::SensorState& sensor : sensors) {
         JsonObject json;
         json.text("driver", sensor.driver);
         if (sensor.channels > 0) {

@@ -10,19 +10,12 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/hub/fleet.h"
+#include "firmware/ingest/sensor.h"
 #include "firmware/journal/journal.h"
 #include "firmware/journal/store.h"
 #include "firmware/uplink/client.h"
 
 namespace holdfast::api {
-
-/// One `[[sensor]]` of the configuration.
-struct SensorState {
-    std::string driver;        ///< with the path, for lines
-    std::size_t channels = 0;  ///< found by a polled driver; 0 where it is not known
-    std::optional<WallTime> last_time;
-    std::string last_error;
-};
 
 struct UplinkView {
     const uplink::Client& client;
@@ -48,7 +41,7 @@ struct NodeView {
     const hub::Fleet& fleet;
     std::optional<UplinkView> uplink;
     std::optional<ListenerView> listener;
-    std::vector<SensorState> sensors;
+    std::vector<ingest::SensorState> sensors;
     /// Why the node is not ready to take readings; nullopt: it is.
     std::optional<std::string> not_ready;
 };

@@ -7,7 +7,7 @@
 #include <boost/asio/write.hpp>
 
 #include "firmware/api/status.h"
-#include "firmware/app/node.h"
+#include "firmware/node/node.h"
 
 namespace holdfast::app {
 
@@ -35,8 +35,9 @@ std::filesystem::path status_socket_path(const std::filesystem::path& data_dir) 
     return data_dir / "status.sock";
 }
 
-Result<std::unique_ptr<StatusSocket>> StatusSocket::open(Node& node) {
-    auto socket = std::unique_ptr<StatusSocket>(new StatusSocket(node));
+Result<std::unique_ptr<StatusSocket>> StatusSocket::open(boost::asio::io_context& io,
+                                                         node::Node& node) {
+    auto socket = std::unique_ptr<StatusSocket>(new StatusSocket(io, node));
     // A node that was killed leaves its socket behind; the journal's lock already says that no
     // other node runs here.
     std::error_code ignored;
@@ -61,10 +62,10 @@ Result<std::unique_ptr<StatusSocket>> StatusSocket::open(Node& node) {
     return socket;
 }
 
-StatusSocket::StatusSocket(Node& node)
+StatusSocket::StatusSocket(boost::asio::io_context& io, node::Node& node)
     : node_(node),
-      acceptor_(node.io()),
-      pause_(node.io()),
+      acceptor_(io),
+      pause_(io),
       path_(status_socket_path(node.config().node.data_dir)) {}
 
 StatusSocket::~StatusSocket() {

@@ -134,4 +134,19 @@ void write(Level level, std::string_view message) {
     }
 }
 
+void SystemLog::write(Level level, std::string_view message) {
+    switch (level) {
+        case Level::trace:
+            return log::write(log::Level::trace, message);
+        case Level::debug:
+            return log::write(log::Level::debug, message);
+        case Level::info:
+            return log::write(log::Level::info, message);
+        case Level::warning:
+            return log::write(log::Level::warning, message);
+        case Level::error:
+            return log::write(log::Level::error, message);
+    }
+}
+
 }  // namespace holdfast::log

@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "platform/system/memory.h"
+
 namespace holdfast::system {
 namespace {
 
@@ -64,6 +66,14 @@ std::optional<Duration> watchdog_interval() {
         return std::nullopt;
     }
     return Duration(*interval);
+}
+
+void Systemd::alive() {
+    notify("WATCHDOG=1");
+}
+
+void Systemd::give_back_memory() {
+    system::give_back_memory();
 }
 
 }  // namespace holdfast::system

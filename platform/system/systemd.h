@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "firmware/base/clock.h"
+#include "firmware/ports/supervisor.h"
 
 namespace holdfast::system {
 
@@ -15,5 +16,15 @@ bool notify(std::string_view state);
 /// WATCHDOG_USEC, if it is meant for this process: how often at the least `WATCHDOG=1` is due.
 /// Notify at half of it.
 [[nodiscard]] std::optional<Duration> watchdog_interval();
+
+/// systemd, or nobody, as a node sees it.
+class Systemd final : public ports::Supervisor {
+public:
+    [[nodiscard]] std::optional<Duration> watchdog_interval() const override {
+        return system::watchdog_interval();
+    }
+    void alive() override;
+    void give_back_memory() override;
+};
 
 }  // namespace holdfast::system
