@@ -41,7 +41,7 @@ bool standard_error_is_journal() {
            stream == std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
-/// An event is one line: what a peer put into a message must neither forge a second one nor steer a
+/// An event is one line: text of a peer in a message must not forge a second line or control a
 /// terminal.
 void append_escaped(std::string& line, std::string_view message) {
     constexpr std::string_view kDigits = "0123456789abcdef";

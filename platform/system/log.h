@@ -13,7 +13,7 @@ namespace holdfast::log {
 enum class Level { trace, debug, info, warning, error, off };
 
 void set_level(Level level);
-/// nullopt-like: returns false for an unknown name and changes nothing.
+/// False for an unknown name; nothing changes then.
 bool set_level(std::string_view name);
 void write(Level level, std::string_view message);
 

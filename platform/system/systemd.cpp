@@ -61,7 +61,7 @@ std::optional<Duration> watchdog_interval() {
     if (!interval || *interval <= 0) {
         return std::nullopt;
     }
-    // A child inherits the variables, but is not who is watched.
+    // A child process inherits the variables, but systemd watches its parent.
     if (std::getenv("WATCHDOG_PID") != nullptr && number_in("WATCHDOG_PID") != getpid()) {
         return std::nullopt;
     }

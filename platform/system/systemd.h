@@ -13,7 +13,7 @@ namespace holdfast::system {
 /// but could not be written to.
 bool notify(std::string_view state);
 
-/// WATCHDOG_USEC, if it is meant for this process: how often at the least `WATCHDOG=1` is due.
+/// WATCHDOG_USEC, if it is meant for this process: the longest time between two `WATCHDOG=1`.
 /// Notify at half of it.
 [[nodiscard]] std::optional<Duration> watchdog_interval();
 
