@@ -74,6 +74,7 @@ void Loop::post(Event event) {
         if (*alive) {
             Event next = std::move(events_.front());
             events_.pop_front();
+            ++ran_;
             next();
         }
     });

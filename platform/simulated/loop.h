@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 
@@ -23,6 +24,8 @@ public:
     void schedule(ports::Timeout& timeout, Duration after) override;
     /// Outlives neither the clock nor the machine; may outlive the loop, and then never fires.
     [[nodiscard]] std::unique_ptr<ports::Timer> make_timer(Event expired) override;
+    /// How many posted events have run.
+    [[nodiscard]] std::uint64_t events() const { return ran_; }
 
 private:
     void wake_at(Instant when);
@@ -31,6 +34,7 @@ private:
     Clock& clock_;
     const MachineClock& machine_;
     std::deque<Event> events_;
+    std::uint64_t ran_ = 0;
     TimerWheel wheel_;
     Instant wakes_at_ = kNever;  ///< of the simulation
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

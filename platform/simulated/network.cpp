@@ -318,6 +318,13 @@ std::size_t Network::open_sockets(const std::string& host) const {
     return count;
 }
 
+std::size_t Network::open_clients(const std::string& host) const {
+    return static_cast<std::size_t>(std::ranges::count_if(streams_, [&host](const auto& entry) {
+        const End& end = entry.second.ends[client_side];
+        return end.handler != nullptr && end.host == host;
+    }));
+}
+
 // ---- Ends
 
 void Network::end(std::uint64_t id, Side side, const Error& error) {

@@ -138,6 +138,8 @@ public:
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] std::size_t open_sockets(const std::string& host) const;
+    /// Those of them that it has opened itself.
+    [[nodiscard]] std::size_t open_clients(const std::string& host) const;
     /// Tells of all that happens to streams, if it is set.
     std::function<void(const std::string&)> trace;
 

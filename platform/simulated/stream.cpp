@@ -24,6 +24,7 @@ public:
           socket_(socket),
           send_limit_bytes_(options.stream.send_limit_bytes),
           kernel_bytes_(options.kernel_bytes),
+          heard_(options.heard),
           early_(std::move(early)),
           bytes_received_(early_.size()) {
         network_.limit(socket_, kernel_bytes_);
@@ -160,6 +161,9 @@ private:
 
     void hand_over(std::span<std::byte> bytes) {
         if (handler_ != nullptr && phase_ == Phase::open) {
+            if (heard_) {
+                heard_(socket_, bytes);
+            }
             handler_->on_bytes(bytes);
         }
     }
@@ -273,6 +277,7 @@ private:
     SocketId socket_;
     std::size_t send_limit_bytes_;
     std::size_t kernel_bytes_;
+    std::function<void(SocketId, ByteView)> heard_;
     ports::StreamHandler* handler_ = nullptr;
     Phase phase_ = Phase::idle;
     Bytes queue_;                 ///< what the owner gave

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,8 @@ struct SimulatedStreamOptions {
     ports::StreamOptions stream;
     /// What the kernel takes beyond what the peer has taken; the rest waits in the stream.
     std::size_t kernel_bytes = 64u << 10;
+    /// Is told what the owner is about to be told; null: nobody else listens.
+    std::function<void(SocketId socket, ByteView bytes)> heard = nullptr;
 };
 
 /// One end of a stream of the network, as ports::Stream says: what the owner gives leaves in one

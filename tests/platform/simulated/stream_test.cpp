@@ -196,6 +196,21 @@ TEST(SimulatedStream, the_owner_may_destroy_it_in_each_call) {
     CHECK(hub.stream == nullptr);
 }
 
+TEST(SimulatedStream, whoever_listens_is_told_what_the_owner_is_told_and_no_more) {
+    std::string overheard;
+    world.options.heard = [&](SocketId, ByteView bytes) { overheard += as_text(bytes); };
+    world.listener.reset();
+    world.listen();
+    world.connect();
+    device.say("x");
+    world.pass(1s);
+    STRCMP_EQUAL("x", overheard.c_str());
+    device.say("y");
+    hub.stream->shutdown(10s);
+    world.pass(1s);
+    STRCMP_EQUAL("x", overheard.c_str());
+}
+
 TEST(SimulatedStream, a_peer_that_has_no_power_ends_it_by_its_retransmissions) {
     world.connect();
     world.network.power_off("hub");
