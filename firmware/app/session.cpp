@@ -8,7 +8,7 @@
 #include "firmware/app/session_http.h"
 #include "firmware/app/sockjs_service.h"
 #include "firmware/base/text.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/websocket/handshake.h"
 #include "platform/system/log.h"
 
@@ -119,10 +119,10 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     }
     // A Hello that came with the request saves its sender a round trip.
     const Result<Bytes> hello =
-        is_line ? from_base64(request.header(journal::kHelloHeader)) : Result<Bytes>(Bytes());
+        is_line ? from_base64(request.header(line::kHelloHeader)) : Result<Bytes>(Bytes());
     const bool greets = hello && !hello->empty();
     if (greets) {
-        answered.response.headers.emplace_back(journal::kHelloHeader, journal::kHelloTaken);
+        answered.response.headers.emplace_back(line::kHelloHeader, line::kHelloTaken);
     }
     stream_->send(as_bytes(to_wire(answered.response)));
     leave_sockjs();

@@ -7,7 +7,7 @@
 #include "firmware/app/server.h"
 #include "firmware/app/session.h"
 #include "firmware/base/check.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/sockjs/frames.h"
 #include "platform/system/clock.h"
 
@@ -24,7 +24,7 @@ sockjs::ServerOptions options_of(const Config::Listen& config) {
     sockjs::ServerOptions options;
     options.prefix = "/sockjs";
     options.allowed_origins = config.allowed_origins;
-    options.greeting_header = {journal::kHelloHeader, journal::kHelloTaken};
+    options.greeting_header = {line::kHelloHeader, line::kHelloTaken};
     // A poll through a slow network and a proxy that keeps no connection: four round trips.
     options.session_timeout = std::chrono::seconds(10);
     return options;
