@@ -12,7 +12,7 @@
 #include "firmware/base/error.h"
 #include "firmware/journal/consumer.h"
 #include "firmware/journal/journal.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/ports/entropy.h"
 #include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
@@ -164,14 +164,14 @@ private:
     }
     void forget_line();
     void tell_heartbeat(std::optional<LineEnd> end, const Error& error, Instant now);
-    [[nodiscard]] journal::OpenMessage open_message(const journal::Stream& stream);
+    [[nodiscard]] line::OpenMessage open_message(const journal::Stream& stream);
     [[nodiscard]] Bytes hello();
-    [[nodiscard]] Result<void> welcome(const journal::WelcomeMessage& message, Instant now);
-    [[nodiscard]] Result<void> acknowledge(const journal::AckMessage& message, Instant now);
-    [[nodiscard]] Result<void> answer(const journal::ResultMessage& message);
-    void refuse(const journal::RefusalMessage& message);
+    [[nodiscard]] Result<void> welcome(const line::WelcomeMessage& message, Instant now);
+    [[nodiscard]] Result<void> acknowledge(const line::AckMessage& message, Instant now);
+    [[nodiscard]] Result<void> answer(const line::ResultMessage& message);
+    void refuse(const line::RefusalMessage& message);
     [[nodiscard]] bool was_refused(const journal::Record& record) const;
-    void goodbye(const journal::GoodbyeMessage& message);
+    void goodbye(const line::GoodbyeMessage& message);
     void advance(Instant now);
     [[nodiscard]] std::optional<Outgoing> declare(const journal::Stream& stream);
     [[nodiscard]] Outgoing dispatch(const journal::Record& record, Instant now);

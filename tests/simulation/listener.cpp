@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/websocket/handshake.h"
 
@@ -34,7 +34,7 @@ Listener::Listener(Setting& setting, ListenerOwner& owner, const hub::TokenTable
     : setting_(setting), owner_(owner), tokens_(tokens) {
     sockjs::ServerOptions options;
     options.prefix = "/sockjs";
-    options.greeting_header = {journal::kHelloHeader, journal::kHelloTaken};
+    options.greeting_header = {line::kHelloHeader, line::kHelloTaken};
     sockjs_.emplace(options,
                     sockjs::ServerLimits{.queue_bytes = 4u << 20, .payload_bytes = 4u << 20},
                     setting.random);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "firmware/base/text.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/websocket/handshake.h"
 #include "tests/simulation/listener.h"
@@ -41,10 +41,10 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
                                       : answered.response);
         return;
     }
-    const Result<Bytes> hello = from_base64(request.header(journal::kHelloHeader));
+    const Result<Bytes> hello = from_base64(request.header(line::kHelloHeader));
     const bool greets = hello && !hello->empty();
     if (greets) {
-        answered.response.headers.emplace_back(journal::kHelloHeader, journal::kHelloTaken);
+        answered.response.headers.emplace_back(line::kHelloHeader, line::kHelloTaken);
     }
     transmit(id, as_bytes(to_wire(answered.response)));
     websocket::Limits limits;
