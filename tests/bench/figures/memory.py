@@ -15,6 +15,7 @@ class Memory(Figure):
     def __init__(self, place, variant, ca_file):
         super().__init__(place)
         self.variant, self.ca_file = variant, ca_file
+        self.rounds = min(3, self.sizes.rounds)
 
     def prepare(self):
         self.backlog = Backlog(self.place, "memory" + re.sub(r"\W", "", self.variant), "ten", self.sizes.memory,
