@@ -4,10 +4,10 @@
 
 #include <boost/json.hpp>
 
+#include "firmware/api/words.h"
 #include "firmware/app/commands.h"
 #include "firmware/app/read_config.h"
 #include "firmware/app/status_socket.h"
-#include "firmware/app/status_words.h"
 #include "firmware/app/token_file.h"
 #include "firmware/base/text.h"
 #include "firmware/telemetry/json.h"
@@ -42,14 +42,14 @@ std::string plain_text(const json::value& value) {
 void print_section(const std::string& name, const json::object& section) {
     std::printf("%s\n", name.c_str());
     if (name == "uplink") {
-        for (const auto& [fact, words] : uplink_words(section)) {
-            std::printf("  %-22s %s\n", fact.c_str(), on_one_line(words).c_str());
+        for (const auto& [fact, words] : api::uplink_words(section)) {
+            std::printf("  %-22s %s\n", fact.c_str(), api::on_one_line(words).c_str());
         }
         return;
     }
     for (const auto& [key, value] : section) {
         std::printf("  %-22s %s\n", std::string(key).c_str(),
-                    on_one_line(plain_text(value)).c_str());
+                    api::on_one_line(plain_text(value)).c_str());
     }
 }
 

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "firmware/app/commands.h"
-#include "firmware/app/node.h"
+#include "firmware/node/node.h"
 
 namespace {
 
@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     revoke->callback([&] { result = app::token_revoke(config, device); });
 
     line.add_subcommand("version", "print the version")->callback([] {
-        std::puts(app::kSoftware);
+        std::puts(holdfast::node::kSoftware);
     });
 
     CLI11_PARSE(line, argc, argv);

@@ -1,6 +1,5 @@
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <list>
 #include <memory>
@@ -10,13 +9,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "firmware/app/commands.h"
-#include "firmware/app/node.h"
+#include "firmware/app/host.h"
 #include "firmware/app/read_config.h"
-#include "firmware/app/server.h"
+#include "firmware/app/status_socket.h"
 #include "firmware/app/token_file.h"
+#include "firmware/node/node.h"
+#include "firmware/node/server.h"
 #include "platform/sensors/driver.h"
 #include "platform/system/log.h"
 #include "platform/system/systemd.h"
@@ -30,11 +30,11 @@ namespace asio = boost::asio;
 /// Keeps nodes running until SIGTERM or SIGINT, then ends them in order.
 class Runner {
 public:
-    explicit Runner(asio::io_context& io) : io_(io), signals_(io, SIGTERM, SIGINT), watchdog_(io) {}
+    explicit Runner(asio::io_context& io) : io_(io), signals_(io, SIGTERM, SIGINT) {}
 
-    /// Starts one more node. Errors: as of Node::start.
-    Result<Node*> start(Config config) {
-        Running& running = running_.emplace_back(std::move(config), nullptr);
+    /// Starts one more node. Errors: as of Node::start and StatusSocket::open.
+    Result<node::Node*> start(Config config) {
+        Running& running = running_.emplace_back(io_, std::move(config));
         if (Result<void> started = start(running); !started) {
             running_.pop_back();
             return std::unexpected(std::move(started).error());
@@ -49,25 +49,31 @@ public:
             }
         });
         system::notify("READY=1");
-        if (const std::optional<Duration> interval = system::watchdog_interval()) {
-            feed_watchdog(*interval / 2);
-        }
         io_.run();
         return result_;
     }
 
 private:
     struct Running {
-        Config config;
-        std::unique_ptr<Node> node;
+        Running(asio::io_context& io, Config config) : host(io, std::move(config)) {}
+
+        Host host;
+        std::unique_ptr<node::Node> node;
+        std::unique_ptr<StatusSocket> status;
     };
 
     Result<void> start(Running& running) {
-        Result<std::unique_ptr<Node>> node = Node::start(io_, running.config);
+        Result<std::unique_ptr<node::Node>> node =
+            node::Node::start(running.host.ports(), running.host.config());
         if (!node) {
             return std::unexpected(std::move(node).error());
         }
+        Result<std::unique_ptr<StatusSocket>> status = StatusSocket::open(io_, **node);
+        if (!status) {
+            return std::unexpected(std::move(status).error());
+        }
         running.node = *std::move(node);
+        running.status = *std::move(status);
         running.node->on_corrupt([this, &running] { replace_journal(running); });
         return {};
     }
@@ -78,8 +84,10 @@ private:
         if (stopping_) {
             return;  // the next start finds the damage, and does the same
         }
+        running.status.reset();
         running.node.reset();
-        const Result<std::filesystem::path> moved = move_journal_aside(running.config);
+        const Result<std::filesystem::path> moved =
+            node::move_journal_aside(running.host.ports(), running.host.config());
         if (moved) {
             log::error("journal: the damaged file was moved to " + moved->string() +
                        "; a new one begins");
@@ -107,22 +115,8 @@ private:
         }
     }
 
-    /// Through the storage thread: what is reported alive is both threads.
-    void feed_watchdog(Duration interval) {
-        watchdog_.expires_after(interval);
-        watchdog_.async_wait([this, interval](const boost::system::error_code& error) {
-            if (error || running_.empty()) {
-                return;
-            }
-            running_.front().node->storage().run([](journal::Store&) { return true; },
-                                                 [](bool) { system::notify("WATCHDOG=1"); });
-            feed_watchdog(interval);
-        });
-    }
-
     asio::io_context& io_;
     asio::signal_set signals_;
-    asio::steady_timer watchdog_;
     std::list<Running> running_;
     bool stopping_ = false;
     std::size_t still_running_ = 0;
@@ -179,13 +173,7 @@ Result<void> write_token(const std::filesystem::path& hub_dir, const std::filesy
     if (Result<void> saved = save_tokens(hub_dir, *table); !saved) {
         return saved;
     }
-    std::ofstream out(file);
-    std::filesystem::permissions(
-        file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
-    if (!(out << token << '\n')) {
-        return fail(ErrorCode::io, file.string() + " cannot be written");
-    }
-    return {};
+    return system::replace_file(file, token + "\n");
 }
 
 }  // namespace
@@ -196,9 +184,9 @@ int run(const std::filesystem::path& config_file) {
         return kBadConfiguration;
     }
     asio::io_context io(1);
-    log::info(std::string(kSoftware) + ": node " + config->node.id);
+    log::info(std::string(node::kSoftware) + ": node " + config->node.id);
     Runner runner(io);
-    if (const Result<Node*> node = runner.start(*std::move(config)); !node) {
+    if (const Result<node::Node*> node = runner.start(*std::move(config)); !node) {
         return complain(node.error());
     }
     return runner.run();
@@ -240,13 +228,13 @@ int demo(const std::string& address, const std::filesystem::path& directory) {
         !token) {
         return complain(token.error());
     }
-    const Result<Node*> hub_node = runner.start(std::move(hub));
+    const Result<node::Node*> hub_node = runner.start(std::move(hub));
     if (!hub_node) {
         return complain(hub_node.error());
     }
     const std::string listening = (*hub_node)->server()->address();
     gateway.uplink->url = "ws://" + listening + "/v1/uplink";
-    const Result<Node*> gateway_node = runner.start(std::move(gateway));
+    const Result<node::Node*> gateway_node = runner.start(std::move(gateway));
     if (!gateway_node) {
         return complain(gateway_node.error());
     }

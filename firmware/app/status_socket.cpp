@@ -6,8 +6,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
-#include "firmware/app/metrics.h"
-#include "firmware/app/node.h"
+#include "firmware/api/status.h"
+#include "firmware/node/node.h"
 
 namespace holdfast::app {
 
@@ -35,8 +35,9 @@ std::filesystem::path status_socket_path(const std::filesystem::path& data_dir) 
     return data_dir / "status.sock";
 }
 
-Result<std::unique_ptr<StatusSocket>> StatusSocket::open(Node& node) {
-    auto socket = std::unique_ptr<StatusSocket>(new StatusSocket(node));
+Result<std::unique_ptr<StatusSocket>> StatusSocket::open(boost::asio::io_context& io,
+                                                         node::Node& node) {
+    auto socket = std::unique_ptr<StatusSocket>(new StatusSocket(io, node));
     // A node that was killed leaves its socket behind; the journal's lock already says that no
     // other node runs here.
     std::error_code ignored;
@@ -61,10 +62,10 @@ Result<std::unique_ptr<StatusSocket>> StatusSocket::open(Node& node) {
     return socket;
 }
 
-StatusSocket::StatusSocket(Node& node)
+StatusSocket::StatusSocket(boost::asio::io_context& io, node::Node& node)
     : node_(node),
-      acceptor_(node.io()),
-      pause_(node.io()),
+      acceptor_(io),
+      pause_(io),
       path_(status_socket_path(node.config().node.data_dir)) {}
 
 StatusSocket::~StatusSocket() {
@@ -94,9 +95,9 @@ void StatusSocket::accept() {
 }
 
 void StatusSocket::answer(const std::shared_ptr<Protocol::socket>& peer) {
-    node_.storage().run(stored_facts, [this, alive = alive_, peer](const StoredFacts& facts) {
+    api::ask_status(node_, [alive = alive_, peer](const std::string& status) {
         if (*alive) {
-            const auto text = std::make_shared<std::string>(status_json(node_, facts) + "\n");
+            const auto text = std::make_shared<std::string>(status + "\n");
             asio::async_write(*peer, asio::buffer(*text),
                               [peer, text](const boost::system::error_code&, std::size_t) {});
         }

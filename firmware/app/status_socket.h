@@ -4,14 +4,17 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "firmware/base/error.h"
 
-namespace holdfast::app {
-
+namespace holdfast::node {
 class Node;
+}
+
+namespace holdfast::app {
 
 [[nodiscard]] std::filesystem::path status_socket_path(const std::filesystem::path& data_dir);
 
@@ -20,16 +23,17 @@ class Node;
 class StatusSocket {
 public:
     /// Errors: io, invalid (the path is too long for a socket).
-    [[nodiscard]] static Result<std::unique_ptr<StatusSocket>> open(Node& node);
+    [[nodiscard]] static Result<std::unique_ptr<StatusSocket>> open(boost::asio::io_context& io,
+                                                                    node::Node& node);
     ~StatusSocket();
 
 private:
     using Protocol = boost::asio::local::stream_protocol;
-    explicit StatusSocket(Node& node);
+    StatusSocket(boost::asio::io_context& io, node::Node& node);
     void accept();
     void answer(const std::shared_ptr<Protocol::socket>& peer);
 
-    Node& node_;
+    node::Node& node_;
     Protocol::acceptor acceptor_;
     boost::asio::steady_timer pause_;
     std::filesystem::path path_;

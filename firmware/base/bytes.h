@@ -11,8 +11,8 @@ namespace holdfast {
 
 using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
-/// Bytes that several owners send or store without copying (one encoded batch in the tail, on the
-/// line and in a write); never changed once shared.
+/// Bytes that several owners send or store without copying, such as one encoded batch in memory, on
+/// the line and in a write. Never changed once shared.
 using SharedBytes = std::shared_ptr<const Bytes>;
 
 [[nodiscard]] inline ByteView as_bytes(std::string_view text) {

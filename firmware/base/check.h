@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-/// Ends the program when one of our own invariants does not hold: in every build, for a wrong node
-/// must not go on writing. Never for what a peer, a disk or a sensor did.
+/// Ends the program when one of our own invariants does not hold. Active in every build, because a
+/// wrong node must not go on writing. Never for what a peer, a disk or a sensor did.
 #define HOLDFAST_CHECK(condition)                                                                  \
     do {                                                                                           \
         if (!(condition)) {                                                                        \

@@ -4,9 +4,9 @@
 
 namespace holdfast {
 
-/// The monotonic clock as engines see it: they are given instants and never ask for one. The
-/// platform derives them from CLOCK_BOOTTIME, a test from a counter. The epoch is the boot of the
-/// machine, so an Instant is also its uptime.
+/// The monotonic clock as engines see it: the caller passes instants in, an engine never asks for
+/// one. The platform derives them from CLOCK_BOOTTIME, a test from a counter. The epoch is the boot
+/// of the machine, so an Instant is also its uptime.
 struct MonotonicClock {
     using duration = std::chrono::microseconds;
     using rep = duration::rep;
@@ -23,7 +23,7 @@ using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 /// "No deadline."
 inline constexpr Instant kNever = Instant::max();
 
-/// Both clocks read at one moment: what an event carries into an engine that needs both.
+/// Both clocks, read at one moment; passed with an event to an engine that needs both.
 struct Now {
     Instant monotonic;
     WallTime wall;

@@ -17,7 +17,7 @@ enum class ErrorCode {
     unauthorized,  ///< credentials missing, wrong or revoked
     untrusted,     ///< a certificate that does not verify
     timeout,       ///< nothing came within the time allowed
-    closed,        ///< the line ended
+    closed,        ///< the connection ended
     full,          ///< the journal's or the disk's space is used up
     io,            ///< the operating system or the disk failed
     corrupt,       ///< stored bytes are not what was written

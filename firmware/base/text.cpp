@@ -18,7 +18,7 @@ bool is_digit(char c) {
 }
 
 std::string quoted(std::string_view text) {
-    // What a person mistyped is short; the rest of a long text helps nobody.
+    // The beginning is enough to recognise a mistyped text.
     constexpr std::size_t kMost = 40;
     if (text.size() <= kMost) {
         return "\"" + std::string(text) + "\"";

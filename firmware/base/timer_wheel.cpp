@@ -1,6 +1,7 @@
 #include "firmware/base/timer_wheel.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace holdfast {
 namespace {
@@ -85,6 +86,20 @@ TimerWheel::Entry* TimerWheel::next_expired() {
     }
     entry->unlink();
     return entry;
+}
+
+Instant TimerWheel::next_due() const {
+    constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+    std::int64_t first = expired_.next_ != &expired_ ? tick_ : kNone;
+    // Whoever is due within a turn stands in the slot of its own tick, and nobody else is before.
+    const std::int64_t turn_end = tick_ + static_cast<std::int64_t>(kSlots);
+    for (std::int64_t tick = tick_ + 1; tick <= turn_end && first > tick; ++tick) {
+        const Entry& head = slot(tick);
+        for (const Entry* entry = head.next_; entry != &head; entry = entry->next_) {
+            first = std::min(first, entry->due_tick_);
+        }
+    }
+    return first > tick_at(kNever) - 1 ? kNever : Instant(first * kTick);
 }
 
 }  // namespace holdfast

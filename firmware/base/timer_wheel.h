@@ -52,6 +52,11 @@ public:
     /// cancelled, rescheduled or destroyed between two calls.
     [[nodiscard]] Entry* next_expired();
 
+    /// The first tick at which something expires, or the present one while something has expired;
+    /// kNever: nothing is scheduled. Looks at all slots: for a loop that sleeps until then, in
+    /// place of one that ticks.
+    [[nodiscard]] Instant next_due() const;
+
     /// Entries scheduled, those due but not yet given included.
     [[nodiscard]] std::size_t size() const { return size_; }
 
@@ -61,6 +66,9 @@ private:
 
     static void link(Entry& list, Entry& entry);
     [[nodiscard]] Entry& slot(std::int64_t tick) {
+        return slots_[static_cast<std::size_t>(tick) % kSlots];
+    }
+    [[nodiscard]] const Entry& slot(std::int64_t tick) const {
         return slots_[static_cast<std::size_t>(tick) % kSlots];
     }
 

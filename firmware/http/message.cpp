@@ -32,8 +32,8 @@ bool holds_token(const Headers& headers, std::string_view name, std::string_view
     return found;
 }
 
-/// The opaque part of the entity tag that `list` begins with, with its quotes; taken off. "" if
-/// there is none (any more).
+/// Removes the entity tag at the front of `list`; returns its opaque part, with its quotes. "" if
+/// the list has no further tag.
 std::string_view take_entity_tag(std::string_view& list) {
     while (!list.empty() && (is_blank(list.front()) || list.front() == ',')) {
         list.remove_prefix(1);
@@ -112,7 +112,7 @@ std::string to_wire(const Response& response, bool head_only) {
     out.reserve(256 + (head_only || bodiless ? 0 : response.body.size()));
     out.append("HTTP/1.1 ").append(status).append(" ").append(reason).append("\r\n");
     for (const auto& [name, value] : response.headers) {
-        // Two different lengths in one head would split what follows in two ways.
+        // With two different lengths in one head, two readers would split the stream differently.
         if (!equal_without_case(name, "Content-Length")) {
             append_header(out, name, value);
         }

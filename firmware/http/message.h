@@ -30,9 +30,9 @@ struct Request {
     /// Whether a comma-separated header (all of that name together) holds `token`, without regard
     /// to case.
     [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
-    /// Whether who asks has what is tagged `etag` ("\"x\"", with its quotes) already: answer 304.
-    /// By If-None-Match, whose tags compare weakly (RFC 9110, Sections 8.8.3.2 and 13.1.2), since a
-    /// proxy that compresses weakens them.
+    /// Whether the client already has the entity tagged `etag` ("\"x\"", with its quotes): answer
+    /// 304. Read from If-None-Match, whose tags compare weakly (RFC 9110, Sections 8.8.3.2 and
+    /// 13.1.2), because a proxy that compresses weakens them.
     [[nodiscard]] bool has_entity(std::string_view etag) const;
 };
 
@@ -56,16 +56,18 @@ struct Response {
 struct Limits {
     std::size_t head_size_bytes = 16 << 10;
     std::size_t body_size_bytes = 64 << 10;
-    /// Of requests only: stop before a body, so that who takes larger ones can look who comes with
-    /// one (RequestReader::head).
+    /// Requests only: stop before a body, so that the caller can look at the head and decide
+    /// whether this client may send a larger body (RequestReader::head, allow_body).
     bool stops_before_body = false;
 };
 
-/// Takes requests off a byte stream, one after the other (keep-alive, pipelining). Over
-/// Boost.Beast's parser. What two parsers might read differently is refused, so that nothing can be
-/// smuggled past a proxy: Content-Length with Transfer-Encoding, either of them twice, a transfer
-/// coding other than chunked, folded lines, Host missing from HTTP/1.1 or given twice, a body after
-/// an Upgrade to websocket. Owns nothing but the unfinished request.
+/// Reads requests from a byte stream, one after the other (keep-alive, pipelining), by
+/// Boost.Beast's parser. Owns nothing but the unfinished request.
+///
+/// A request that two parsers might read differently is refused, so that nothing can be smuggled
+/// past a proxy: Content-Length with Transfer-Encoding, either of them twice, a transfer coding
+/// other than chunked, folded lines, Host missing from HTTP/1.1 or given twice, a body after an
+/// Upgrade to websocket.
 class RequestReader {
 public:
     explicit RequestReader(const Limits& limits = {});
@@ -78,12 +80,12 @@ public:
     /// too_large (answer 431 for the head, 413 for the body; the message says which). Then the
     /// connection must be closed.
     [[nodiscard]] Result<std::optional<Request>> next(ByteView& bytes);
-    /// Where `limits.stops_before_body`: the request whose body comes next, without it, when `next`
-    /// has given nullopt for that, once a request; what follows is left in `bytes`. nullptr: it has
-    /// not. Valid until the following `next`, which reads on; one without bytes says whether the
-    /// body is too large.
+    /// With `limits.stops_before_body`, `next` returns nullopt once before the body of a request,
+    /// and leaves the rest in `bytes`. Then this is the request without its body; otherwise
+    /// nullptr. Valid until the following `next`, which reads on. A `next` without bytes tells
+    /// whether the body is too large.
     [[nodiscard]] const Request* head() const;
-    /// This body may be so large, instead of `limits.body_size_bytes`.
+    /// The limit of this one body, in place of `limits.body_size_bytes`.
     void allow_body(std::size_t size_bytes);
     /// Nothing of a request has been received yet: the connection is idle.
     [[nodiscard]] bool idle() const;
@@ -105,11 +107,10 @@ public:
 
     /// As RequestReader::next. For 101 the head alone; what follows it is left in `bytes`.
     /// A body without a length, which ends with the connection, is left in `bytes` too; one over
-    /// the limit is cut there. Both have `keep_alive` false. Interim responses (1xx) are passed
-    /// over.
+    /// the limit is cut there. Both have `keep_alive` false. Interim responses (1xx) are skipped.
     [[nodiscard]] Result<std::optional<Response>> next(ByteView& bytes);
-    /// For who does not wait for the body's end any more: the head, and what came of the body.
-    /// nullopt: the head is not complete.
+    /// For a caller that no longer waits for the body's end: the head, and the body as far as it
+    /// arrived. nullopt: the head is not complete.
     [[nodiscard]] std::optional<Response> so_far() const;
 
 private:
@@ -118,9 +119,9 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// A request target taken apart: path segments and query, percent-decoded; in the query a plus is a
-/// space, as browsers write it. Segments are split before they are decoded, so `%2F` is part of
-/// one.
+/// The parts of a request target: path segments and query, percent-decoded. In the query a plus is
+/// a space, as browsers write it. Segments are split before they are decoded, so a `%2F` belongs to
+/// its segment.
 struct Target {
     std::string path;  ///< decoded, "/api/devices/x"
     std::vector<std::string> segments;
@@ -133,7 +134,7 @@ struct Target {
 /// Percent-encodes everything but unreserved characters (RFC 3986, Section 2.3).
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
-/// "wss://host:port/path?query" and its kin.
+/// A URL such as "wss://host:port/path?query".
 struct Url {
     std::string scheme;          ///< lower case
     std::string user, password;  ///< percent-decoded, "" if absent
@@ -145,8 +146,8 @@ struct Url {
 };
 /// Schemes http, https, ws, wss. Errors: invalid (says what is wrong).
 [[nodiscard]] Result<Url> parse_url(std::string_view url);
-/// "http://host:port" of a Location, for messages: what follows may hold what is nobody's business.
-/// Printable ASCII, cut at 80 characters. "" if it names no host.
+/// "http://host:port" of a Location, for messages. Its path is left out, because it may hold
+/// secrets. Printable ASCII, cut at 80 characters. "" if the Location names no host.
 [[nodiscard]] std::string site_of(std::string_view location);
 
 }  // namespace holdfast::http

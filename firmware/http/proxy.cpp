@@ -72,7 +72,7 @@ bool parse_groups(std::string_view text, std::vector<std::uint8_t>& bytes) {
     return true;
 }
 
-/// RFC 4291, Section 2.2; a zone ("%eth0") is of no account.
+/// RFC 4291, Section 2.2; a zone ("%eth0") is ignored.
 std::optional<Address> parse_address(std::string_view text) {
     Address out{};
     if (const auto v4 = parse_v4(text)) {
@@ -189,7 +189,7 @@ bool entry_matches(std::string_view entry, std::string_view host,
 
 // ---- A proxy's URL
 
-/// What is wrong with the host, "" if nothing. It will stand in messages and in a head.
+/// What is wrong with the host, "" if nothing. The host is used in messages and in a head.
 std::string_view why_no_host(std::string_view host, bool bracketed) {
     if (host.empty()) {
         return "names no host; write it like \"http://proxy.example:3128\"";

@@ -9,7 +9,7 @@
 
 namespace holdfast::http {
 
-/// A forward proxy that is spoken to in plain HTTP.
+/// A forward proxy, reached by plain HTTP.
 struct Proxy {
     std::string host;  ///< without brackets
     std::uint16_t port = 0;
@@ -19,24 +19,25 @@ struct Proxy {
     [[nodiscard]] std::string authority() const;
 };
 
-/// "http://user:secret@proxy.example:3128"; "proxy.example:3128" will do, as in the environment.
-/// The port must be named, for there is no agreed default. Errors: invalid (says what is wrong),
-/// unsupported (https://, socks5:// and the like). They are the end of a sentence that names what
-/// was parsed ("names no port; …") and repeat nothing that may be a password.
+/// "http://user:secret@proxy.example:3128"; "proxy.example:3128" is accepted too, as in the
+/// environment. The port is required, because there is no agreed default. Errors: invalid (says
+/// what is wrong), unsupported (https://, socks5:// and others). Their messages continue a sentence
+/// that begins with the name of the parsed value ("names no port; …") and never repeat a password.
 [[nodiscard]] Result<Proxy> parse_proxy(std::string_view text);
 
-/// Whether `host` is to be reached without the proxy by the list of no_proxy: "*", or names,
-/// domains (".example.com" and "example.com" both mean the domain and all below it), addresses and
-/// networks ("10.0.0.0/8"), each with a port or without, separated by commas or blanks. What cannot
-/// be read in the list matches nothing, as with curl.
+/// Whether no_proxy lists `host`, so that it is reached without the proxy. The list is "*", or
+/// names, domains (".example.com" and "example.com" both mean the domain and all below it),
+/// addresses and networks ("10.0.0.0/8"), each with or without a port, separated by commas or
+/// blanks. A malformed entry matches nothing, as with curl.
 [[nodiscard]] bool bypasses_proxy(std::string_view no_proxy, std::string_view host,
                                   std::uint16_t port);
 
-/// "localhost" and what is below it, 127.0.0.0/8 and ::1: there a proxy finds itself only.
+/// "localhost" and all below it, 127.0.0.0/8 and ::1: for a proxy these name the proxy's own
+/// machine.
 [[nodiscard]] bool is_loopback(std::string_view host);
 
 /// Opens a tunnel through a proxy (RFC 9110, Section 9.3.6): the request, and the answer to it.
-/// What becomes of it does not depend on how the bytes were split.
+/// The result does not depend on how the bytes were split.
 class ProxyTunnel {
 public:
     /// All heads of the answer together, the interim ones (1xx) included.
@@ -47,7 +48,7 @@ public:
 
     /// With Basic credentials (RFC 7617) if the proxy has a user.
     [[nodiscard]] std::string request() const;
-    /// Takes the proxy's answer off `bytes`. True: the tunnel stands, and what is left in `bytes`
+    /// Consumes the proxy's answer from `bytes`. True: the tunnel is open, and the rest of `bytes`
     /// comes from the far end. False: not complete yet, `bytes` is empty. Errors, each naming the
     /// proxy and what it said: unauthorized (407: credentials missing or wrong), refused (403, 405
     /// and other 4xx: it does not let us through), not_found (502, 503, 504: it does not reach the

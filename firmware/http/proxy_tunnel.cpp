@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kQuotedLimit = 80;
 constexpr std::string_view kBegin = "HTTP/1.";
 
-/// For one line of a log, whatever the other side wrote.
+/// The peer's text made safe for one line of a log.
 std::string printable(std::string_view text) {
     std::string out;
     for (const char c : text) {
@@ -27,14 +27,14 @@ std::string authority_of(const std::string& host, std::uint16_t port) {
     return Proxy{.host = printable(host), .port = port, .user = {}, .password = {}}.authority();
 }
 
-/// What goes behind "Basic" (RFC 7617, Section 2).
+/// The credentials after "Basic" (RFC 7617, Section 2).
 std::string credentials(const Proxy& proxy) {
     const std::string pair = proxy.user + ":" + proxy.password;
     return to_base64(as_bytes(pair));
 }
 
-/// A head as its lines. Beast's parser is not for this one: it would make of a Content-Length that
-/// counts for nothing here either an error or a body.
+/// A head as its lines. Not read by Beast's parser: for that, the Content-Length of an answer to
+/// CONNECT would be an error or the length of a body, but it must be ignored.
 class Head {
 public:
     explicit Head(std::string_view text) : lines_(text) {
@@ -92,12 +92,12 @@ private:
         return value;
     }
 
-    std::string_view lines_;  ///< behind the first
+    std::string_view lines_;  ///< after the first
     int status_ = 0;
     std::string_view reason_;
 };
 
-/// Whether the proxy asks for credentials and Basic is not among the ways it knows.
+/// Whether the proxy asks for credentials, but does not offer the scheme Basic.
 bool asks_for_another_scheme(const Head& head) {
     bool any = false;
     bool basic = false;
@@ -110,16 +110,16 @@ bool asks_for_another_scheme(const Head& head) {
     return any && !basic;
 }
 
-/// RFC 9110, Section 9.3.6: a 2xx has no content, whatever its head says, and its lengths are to be
-/// ignored. A page is believed to be one if it says so and does not say that it is empty: a captive
-/// portal answers everything with its own.
+/// Whether a 2xx is a web page and not a tunnel: its head says that it is HTML, and does not say
+/// that it is empty. A captive portal answers every request with its page. Otherwise a 2xx has no
+/// content, whatever its head says, and its lengths are ignored (RFC 9110, Section 9.3.6).
 bool is_web_page(const Head& head) {
     const std::string_view type = head.header("Content-Type");
     return equal_without_case(trim(type.substr(0, type.find(';'))), "text/html") &&
            head.header("Content-Length") != "0";
 }
 
-/// What the proxy says in its head, in the words of one sentence.
+/// Says in one sentence what the proxy's head means.
 class Answer {
 public:
     Answer(const Proxy& proxy, std::string far, const Head& head)
@@ -168,7 +168,7 @@ private:
         return {code, "the proxy " + printable(proxy_.authority()) + " " + what};
     }
 
-    /// `text` for a message; "" if it repeats what is secret.
+    /// `text` for a message; "" if it repeats the password.
     [[nodiscard]] std::string quoted(std::string_view text) const {
         const std::string out = printable(text);
         const bool reflects =
@@ -185,7 +185,7 @@ private:
             reason = reason_phrase(head_.status());
         }
         std::string out = std::to_string(head_.status()) + " " + reason;
-        // Squid's word for it, and everybody's (RFC 9209).
+        // Squid's own header, and the standard one (RFC 9209).
         for (const std::string_view name : {"X-Squid-Error", "Proxy-Status"}) {
             if (const std::string detail = quoted(head_.header(name)); !detail.empty()) {
                 return out + ", " + detail;
@@ -256,8 +256,7 @@ Result<bool> ProxyTunnel::next(ByteView& bytes) {
         if (c != '\n') {
             continue;
         }
-        // A line feed alone will do, for a proxy that is older than its RFC (RFC 9112,
-        // Section 2.2).
+        // A line feed alone ends a line too, as older proxies write it (RFC 9112, Section 2.2).
         const std::string_view line = std::string_view(head_).substr(line_begin_);
         line_begin_ = head_.size();
         if (line != "\n" && line != "\r\n") {
@@ -267,7 +266,7 @@ Result<bool> ProxyTunnel::next(ByteView& bytes) {
         if (!stands || *stands) {
             return stands;
         }
-        head_.clear();  // an interim answer: the one that counts is to come
+        head_.clear();  // an interim answer: the final one follows
         line_begin_ = 0;
     }
     return false;
@@ -279,7 +278,7 @@ Result<bool> ProxyTunnel::judge() const {
         return fail(ErrorCode::invalid, "the proxy " + printable(proxy_.authority()) +
                                             " answers with a malformed status line");
     }
-    // 101 is for an Upgrade, and nobody asked for one.
+    // 101 answers an Upgrade, and the request has none.
     if (head.status() / 100 == 1 && head.status() != 101) {
         return false;
     }

@@ -1,5 +1,4 @@
-// The one file that includes Beast: its parser takes heads and chunked bodies apart, all else is
-// ours.
+// The one file that includes Beast. Its parser reads heads and chunked bodies; the rest is ours.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -34,8 +33,8 @@ class Parser final : public beast::http::basic_parser<kRequest> {
 public:
     explicit Parser(std::size_t body_limit) {
         parts.body_limit = body_limit;
-        // Heads are measured before they come here, in a way that does not depend on how they were
-        // split.
+        // The caller has checked the head's size, in a way that does not depend on how the head
+        // was split.
         this->header_limit(std::numeric_limits<std::uint32_t>::max());
         this->body_limit(boost::none);
         if (kRequest) {
@@ -63,7 +62,8 @@ private:
     }
     void on_field_impl(beast::http::field, string_view name, string_view value,
                        error_code&) override {
-        // A trailer must not pass for a header that a proxy has seen (RFC 9110, Section 6.5.1).
+        // A trailer must not be taken for a header, which a proxy would have seen (RFC 9110,
+        // Section 6.5.1).
         if (!this->is_header_done()) {
             parts.headers.emplace_back(name, value);
         }
@@ -136,7 +136,7 @@ private:
         if (pending_.empty() && !bytes.empty() && !can_begin(as_text(bytes).front())) {
             return fail(ErrorCode::invalid, "this is not HTTP");
         }
-        // A head that is whole in the input is parsed where it lies.
+        // A head that is complete in the input is parsed in place.
         const bool in_place = pending_.empty();
         const std::size_t before = pending_.size();
         if (!in_place) {
@@ -214,7 +214,8 @@ private:
         return true;
     }
 
-    /// Without a length a response's body ends with the connection; nobody here waits for that.
+    /// Without a length a response's body ends with the connection; this reader does not wait for
+    /// it.
     [[nodiscard]] bool body_ends_with_head() const {
         return parser_.is_done() || (!kRequest && parser_.need_eof());
     }
@@ -245,7 +246,7 @@ private:
                 return fail(ErrorCode::invalid, "malformed body: " + error.message());
             }
             if (parser_.is_done() || parser_.parts.body_cut) {
-                // What is left came with this input: what was kept before did not end the message.
+                // The kept bytes did not end the message, so all unused bytes are of this input.
                 bytes = input.last(std::min(text.size(), input.size()));
                 return true;
             }

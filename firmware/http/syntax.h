@@ -8,7 +8,7 @@
 
 namespace holdfast::http {
 
-/// ASCII only: the locale has no say in a protocol.
+/// ASCII only: a protocol does not depend on the locale.
 [[nodiscard]] constexpr char to_lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -66,8 +66,8 @@ void for_each_element(std::string_view list, Visit visit) {
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text,
                                                         bool plus_is_space = false);
 
-/// Appends "name: value\r\n". Control characters become spaces: whatever a value holds, it cannot
-/// begin another header.
+/// Appends "name: value\r\n". Control characters become spaces, so that no value can begin another
+/// header.
 void append_header(std::string& out, std::string_view name, std::string_view value);
 
 }  // namespace holdfast::http

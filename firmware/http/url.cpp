@@ -17,7 +17,7 @@ std::optional<std::uint16_t> default_port(std::string_view scheme) {
 }
 
 std::unexpected<Error> wrong(std::string_view url, std::string_view why) {
-    // What may hold a password is not repeated.
+    // A URL with a user may hold a password, and is not repeated.
     const bool secret = url.find('@') != std::string_view::npos;
     return fail(ErrorCode::invalid,
                 (secret ? "the URL" : "\"" + std::string(url) + "\"") + " " + std::string(why));

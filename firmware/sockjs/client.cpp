@@ -45,7 +45,7 @@ std::optional<Client::Request> Client::next_request(Instant now) {
         frame_seen_ = false;
         return request(Lane::receive, options_.streaming ? "/xhr_streaming" : "/xhr", {}, now);
     }
-    // A session that is not there yet knows no messages.
+    // Messages can be sent only after the session is open.
     if (state_ == State::open && !queue_.empty() && !lane(Lane::send).response) {
         return request(Lane::send, "/xhr_send", take_queue(), now);
     }
@@ -120,11 +120,11 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
         return;
     }
     if (!state.response) {
-        // What nobody asked for; the connection cannot be trusted any more.
+        // Bytes without a request: the connection is not used any more.
         state.connected = false;
         return;
     }
-    // That requests are answered does not tell whether frames come.
+    // Answers on the sending lane do not prove that frames arrive on the receiving lane.
     heard_at_ = which == Lane::receive ? now : heard_at_;
     std::string body;
     const Result<bool> whole = state.response->feed(bytes, body);
@@ -137,7 +137,7 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
         queued_bytes_ -= queue_.front().size();
         queue_.pop_front();
     }
-    // What came before a fault came all the same.
+    // Frames that arrived before an error are delivered.
     if (which == Lane::receive) {
         take_frames(body);
     }
@@ -146,13 +146,13 @@ void Client::receive(Lane which, ByteView bytes, Instant now) {
         return;
     }
     if (state_ != State::closed && *whole) {
-        // More than was asked for: what follows would be taken for the next answer.
+        // Bytes after the answer would be taken for the next answer.
         response_is_whole(which, state.response->keep_alive() && bytes.empty());
     }
 }
 
 bool Client::status_is_good(Lane which, int status) {
-    // 200 to what was sent is somebody else's page: the messages have not arrived.
+    // A server answers 204. A 200 is another machine's page: the messages have not arrived.
     if (status == (which == Lane::send ? 204 : 200)) {
         return true;
     }
@@ -190,7 +190,7 @@ void Client::take_frames(std::string_view body) {
                                                 std::to_string(limits_.frame_bytes) + " bytes");
             return;
         }
-        // A page that stands in for our answer is found before it is read to its end.
+        // A page in place of our answer is recognised before its end.
         if (line_.empty() &&
             std::string_view("ohamc").find(body.front()) == std::string_view::npos) {
             fail_with(ErrorCode::invalid,
@@ -221,7 +221,7 @@ void Client::take_frame(std::string_view text) {
             return;
         }
         state_ = State::open;
-        goes_ahead_ = false;  // the server has not said that it took it
+        goes_ahead_ = false;  // the server has not said that it took the message
         events_.push_back({.kind = Event::Kind::opened});
     } else if (auto* const close = std::get_if<CloseFrame>(&*frame)) {
         fail_with(
@@ -251,7 +251,7 @@ void Client::response_is_whole(Lane which, bool keep_alive) {
     if (!line_.empty()) {
         fail_with(ErrorCode::invalid, answer_to(which) + " ended inside a frame");
     } else if (!frame_seen_) {
-        // Asking again and again would load the network and lead nowhere.
+        // Polling again without end would only load the network.
         fail_with(ErrorCode::invalid, answer_to(which) + " ended without a frame");
     }
 }

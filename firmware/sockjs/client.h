@@ -23,15 +23,15 @@ struct ClientOptions {
     std::string prefix;     ///< "/sockjs"
     bool streaming = true;  ///< xhr_streaming; else xhr, one response after the other
     std::vector<std::pair<std::string, std::string>> headers = {};  ///< Authorization, User-Agent
-    /// The first message, which is sent along with the request that opens the session; as any other
-    /// one if the server does not say that it took it. Characters that a header may hold; "" for
-    /// none.
+    /// The first message, sent in a header of the request that opens the session. If the server
+    /// does not say that it took the message, it is sent again like any other. Characters that a
+    /// header may hold; "" for none.
     std::string greeting = {};
     GreetingHeader greeting_header = {};
     Duration open_timeout = std::chrono::seconds(10);  ///< for the first frame
-    /// Without a byte on the receiving lane, where the server's heartbeat comes every 25 s.
+    /// How long the receiving lane may be without a byte; the server's heartbeat comes every 25 s.
     Duration silence_timeout = std::chrono::seconds(60);
-    /// For the answer to what was sent; for each byte of it 1 ms is added, as on a line of 1 KB/s.
+    /// For the answer to a request that sends; for each byte sent 1 ms is added, as at 1 KB/s.
     Duration answer_timeout = std::chrono::seconds(30);
 };
 
@@ -40,23 +40,24 @@ struct ClientLimits {
     std::size_t frame_bytes = 2u << 20;  ///< one frame of the server
     std::size_t messages_per_frame = 65'536;
     std::size_t queue_bytes = 16u << 20;  ///< quoted messages that wait to be sent
-    /// A request carries messages up to here, and one at least.
+    /// A request carries messages up to this size, but at least one message.
     std::size_t request_bytes = 256u << 10;
 };
 
 /// One SockJS session, client's side, by xhr_streaming or xhr, and xhr_send: without sockets or
-/// clocks. Two lanes, a connection each: one receives, one sends. Messages arrive in their order,
-/// each once, until the session ends; what was sent and not answered may or may not have arrived
-/// then.
+/// clocks. Two lanes, a connection each: one receives, one sends. Messages arrive in order, each
+/// once, until the session ends. A message that was sent but not answered then may or may not have
+/// arrived.
 ///
-/// The caller writes what `next_request` gives, passes bytes and ends of connections in, drains
-/// `next_event`, and calls `tick` at `deadline()`. When the session is over it closes both
-/// connections. Nothing calls back.
+/// The caller writes what `next_request` returns, passes received bytes and ends of connections in,
+/// takes all events from `next_event`, and calls `tick` at `deadline()`. When the session is over,
+/// the caller closes both connections. There are no callbacks.
 class Client {
 public:
     enum class Lane : std::uint8_t { receive, send };
 
-    /// `entropy` names the session: whoever knows the name could take it over.
+    /// The session's name is drawn from `entropy`: a client that knows the name could take the
+    /// session over.
     Client(ClientOptions options, const ClientLimits& limits, ports::Entropy& entropy, Instant now);
 
     struct Request {
@@ -66,17 +67,17 @@ public:
     };
     [[nodiscard]] std::optional<Request> next_request(Instant now);
     void receive(Lane which, ByteView bytes, Instant now);
-    /// The lane's connection ended, or did not come about: then `why` says it.
+    /// The lane's connection ended, or could not be opened; `why` is the reason.
     void disconnected(Lane which, Instant now,
                       const Error& why = {ErrorCode::closed, "the connection ended"});
 
-    /// What happened. After `closed` nothing more will.
+    /// What happened. `closed` is the last event.
     struct Event {
         enum class Kind : std::uint8_t { opened, message, closed };
         Kind kind;
-        std::string text = {};  ///< the message, or why it is closed, and by which request
-        /// Of `closed`. closed: the server said so (`close_code` is not 0), or a connection was
-        /// lost; then it is what `disconnected` was told, such as io or timeout. not_found,
+        std::string text = {};  ///< the message; or why the session ended, and by which request
+        /// Of `closed`. closed: the server closed the session (`close_code` is not 0). A code that
+        /// `disconnected` was given, such as io or timeout: a connection was lost. not_found,
         /// unauthorized, refused, unsupported: the status of an answer. invalid: an answer is not
         /// SockJS. too_large: a limit. timeout: silence.
         ErrorCode error = ErrorCode::closed;
@@ -88,7 +89,7 @@ public:
     /// May be called before `opened`. Errors: closed, full, invalid (not UTF-8). Nothing is queued
     /// then.
     [[nodiscard]] Result<void> send(std::string_view text);
-    /// There is no way to tell the server: it sees the receiving connection end.
+    /// SockJS has no message for it: the server only sees that the receiving connection ends.
     void close();
 
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
@@ -106,7 +107,7 @@ public:
 private:
     enum class State : std::uint8_t { opening, open, closed };
     struct LaneState {
-        bool connected = false;  ///< a connection is there that may carry another request
+        bool connected = false;  ///< there is a connection that may carry another request
         bool fresh = false;      ///< the request under way is the connection's first
         std::optional<ResponseStream> response;  ///< while a request is under way
         Instant answer_due{};
@@ -128,9 +129,10 @@ private:
     State state_ = State::opening;
     std::string session_path_;  ///< "/sockjs/123/abc"
     std::array<LaneState, 2> lanes_;
-    std::string line_;         ///< a frame that is not whole
+    std::string line_;         ///< the beginning of an unfinished frame
     bool frame_seen_ = false;  ///< in the present response
-    bool goes_ahead_ = false;  ///< the queue's first, until it is taken or the session is open
+    bool goes_ahead_ = false;  ///< the queue's first message was sent in the header, and not yet
+                               ///< taken
     std::deque<std::string> queue_;
     std::size_t queued_bytes_ = 0;
     std::size_t in_flight_bytes_ = 0;

@@ -15,10 +15,9 @@ namespace holdfast::sockjs {
 
 /// What is inside a SockJS line, in both directions: JSON strings, and the frames of the server.
 
-/// Appends `text`, which is UTF-8, as a JSON string. Escaped are, beside what JSON demands, the
-/// characters that browsers and proxies are known to mangle (the protocol's "JSON Unicode
-/// Encoding"): U+200C-200F, U+2028-202F, U+2060-206F, U+FFF0-FFFF, and all above U+FFFF as a
-/// surrogate pair.
+/// Appends `text`, which is UTF-8, as a JSON string. Escapes what JSON requires, and the characters
+/// that some browsers and proxies damage (the protocol's "JSON Unicode Encoding"): U+200C-200F,
+/// U+2028-202F, U+2060-206F, U+FFF0-FFFF, and all above U+FFFF as a surrogate pair.
 void append_quoted(std::string& out, std::string_view text);
 [[nodiscard]] std::string quoted(std::string_view text);
 
@@ -44,7 +43,7 @@ enum class PayloadFault {
 /// `c[3000,"Go away!"]`
 [[nodiscard]] std::string close_frame(std::uint16_t code, std::string_view reason);
 
-/// What a server says.
+/// A frame of the server.
 struct OpenFrame {};
 struct HeartbeatFrame {};
 struct MessagesFrame {
@@ -56,8 +55,8 @@ struct CloseFrame {
 };
 using ServerFrame = std::variant<OpenFrame, HeartbeatFrame, MessagesFrame, CloseFrame>;
 
-/// One frame without its delimiter; the prelude (nothing but `h`) reads as a heartbeat. Errors:
-/// invalid (it is no SockJS frame), too_large (more messages than allowed).
+/// Parses one frame without its delimiter. The prelude (many `h`) counts as a heartbeat. Errors:
+/// invalid (not a SockJS frame), too_large (more messages than allowed).
 [[nodiscard]] Result<ServerFrame> read_server_frame(std::string_view frame,
                                                     std::size_t max_messages);
 

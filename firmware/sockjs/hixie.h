@@ -14,15 +14,15 @@
 namespace holdfast::sockjs {
 
 /// The server's end of hixie-76 (hybi-00), the WebSocket of browsers of 2010, which SockJS 0.3.3
-/// still names. Text only. It answers as `websocket::Connection` does, as far as it can.
+/// still lists. Text only. Its functions are those of `websocket::Connection`, as far as possible.
 class HixieConnection {
 public:
     /// nullopt: the request is not one of hixie-76.
     [[nodiscard]] static std::optional<HixieConnection> open(const http::Request& request,
                                                              std::size_t message_limit_bytes);
-    /// What answers the request's head. The rest of the handshake comes with `next`: 8 bytes from
-    /// the client, whose answer must not delay the head, for proxies hold the former back until
-    /// they have seen the latter.
+    /// The answer to the request's head, to be sent at once. Then the client sends 8 bytes, and
+    /// `next` answers them. Some proxies hold those 8 bytes back until they have seen the head of
+    /// the answer.
     [[nodiscard]] static http::Response response(const http::Request& request, bool tls);
 
     /// As websocket::Connection::next: text, close or error.
@@ -43,7 +43,7 @@ private:
     std::size_t message_limit_;
     std::array<std::uint32_t, 2> numbers_;
     State state_ = State::nonce;
-    Bytes pending_;  ///< the nonce, or the message, as far as it came
+    Bytes pending_;  ///< the nonce or the message, as far as it has arrived
     bool close_sent_ = false;
 };
 

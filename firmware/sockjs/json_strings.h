@@ -11,11 +11,11 @@ class JsonCursor {
 public:
     explicit JsonCursor(std::string_view text) : rest_(text) {}
 
-    /// Takes `c`, with the blanks before it. False: something else comes.
+    /// Consumes `c` and the blanks before it. False: another character follows.
     [[nodiscard]] bool take(char c);
     /// Nothing but blanks is left.
     [[nodiscard]] bool at_end();
-    /// nullopt: no string comes, or a broken one.
+    /// nullopt: no string follows, or a malformed one.
     [[nodiscard]] std::optional<std::string> string();
     /// A decimal number without sign, of at most four digits.
     [[nodiscard]] std::optional<unsigned> number();

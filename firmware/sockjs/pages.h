@@ -16,7 +16,7 @@ namespace holdfast::sockjs {
 [[nodiscard]] http::Response method_not_allowed(std::string_view allowed);
 [[nodiscard]] http::Response greeting();
 
-/// The page that brings a client's script into the server's origin. `script` is the address of
+/// The page that loads the client's script within the server's origin. `script` is the address of
 /// sockjs-client; the page and its ETag depend on nothing else.
 [[nodiscard]] http::Response iframe(const http::Request& request, std::string_view script,
                                     WallTime now);
@@ -34,7 +34,7 @@ struct Info {
 /// Any origin may use the response, with its cookies.
 void add_cors(http::Response& response, const http::Request& request);
 void add_no_cache(http::Response& response);
-/// For load balancers that know by this cookie which server a client belongs to.
+/// For load balancers that choose a client's server by this cookie.
 void add_cookie(http::Response& response, const http::Request& request);
 
 /// "Sat, 21 Nov 2026 13:00:00 GMT"

@@ -19,7 +19,7 @@ using beast::string_view;
 class Parser final : public beast::http::basic_parser<false> {
 public:
     explicit Parser(const std::string& noted_name) : noted_name_(noted_name) {
-        header_limit(std::numeric_limits<std::uint32_t>::max());  // measured before it comes here
+        header_limit(std::numeric_limits<std::uint32_t>::max());  // the caller has checked it
         body_limit(boost::none);
     }
 
@@ -70,10 +70,10 @@ struct ResponseStream::State {
 
     std::string noted_name;
     std::unique_ptr<Parser> parser = std::make_unique<Parser>(noted_name);
-    std::string pending;  ///< a head that is not whole; what surrounds a chunk
+    std::string pending;  ///< an unfinished head, chunk head or trailer
     bool begun = false;
 
-    /// Beast's verdict on half a head depends on where it was cut, so it is given whole ones.
+    /// Beast judges half a head differently depending on the cut, so it gets complete heads only.
     Result<void> parse_head(std::string_view head) {
         error_code error;
         const std::size_t used = parser->put({head.data(), head.size()}, error);
@@ -174,7 +174,7 @@ Result<bool> ResponseStream::feed(ByteView& bytes, std::string& body) {
             state.parser = std::make_unique<Parser>(state.noted_name);
             continue;
         }
-        // What is left came with this input: what was kept before did not end the response.
+        // The kept bytes did not end the response, so all unused bytes are of this input.
         bytes = input.last(std::min(text.size(), input.size()));
         state.pending.clear();
         return true;

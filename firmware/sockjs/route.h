@@ -17,8 +17,8 @@ struct Route {
     std::string_view session = {};         ///< its name, percent-encoded as it came; views `target`
 };
 
-/// nullopt: nothing is there. `prefix` is "/echo", without a slash at its end. Names of servers and
-/// sessions are neither empty nor do they hold dots.
+/// nullopt: no address of SockJS. `prefix` is "/echo", without a slash at its end. Names of servers
+/// and sessions are not empty and hold no dots.
 [[nodiscard]] std::optional<Route> route(std::string_view target, std::string_view prefix);
 /// The target is the prefix itself or below it.
 [[nodiscard]] bool is_below(std::string_view target, std::string_view prefix);

@@ -54,7 +54,8 @@ void Server::set_deadline(Session& session, Instant at) {
 
 void Server::attach(Session& session, ExchangeId exchange, Instant now) {
     session.receiver = exchange;
-    // A closed session's time runs on: who keeps asking must not keep it alive.
+    // A closed session's time-out is not restarted: a client that goes on polling must not keep the
+    // session alive.
     if (!session.closing) {
         set_deadline(session, now + options_.heartbeat);
     }
@@ -238,7 +239,7 @@ bool Server::flush_one(Session& session, Instant now) {
     return false;
 }
 
-/// One message for who wants no frames; else as many as a response may hold, one at least.
+/// Without frames one message; otherwise as many as a response may hold, but at least one.
 std::string Server::next_frame(Session& session) const {
     std::vector<std::string> messages;
     std::size_t size = 0;
@@ -343,7 +344,7 @@ void Server::expire(Session& session, Instant now) {
     const ExchangeId id = *session.receiver;
     Exchange& exchange = exchanges_.at(id);
     if (session.closing) {
-        // It was told, and does not take it.
+        // The client was told that the session is closed, and does not read it.
         exchange.session.reset();
         output(id, Output::Then::end);
         exchanges_.erase(id);

@@ -31,22 +31,22 @@ struct ServerOptions {
     bool websocket = true;       ///< false: both WebSocket addresses are 404
     bool cookie_needed = false;  ///< JSESSIONID, for load balancers
     bool hixie76 = false;        ///< also the WebSocket of 2010
-    bool tls = false;            ///< clients see us as wss; hixie-76 wants to be told
+    bool tls = false;            ///< clients see us as wss; hixie-76 states it in its answer
     std::string client_script = "/sockjs.min.js";  ///< the address of sockjs-client, for the iframe
-    /// As in websocket::ServerPolicy: "*" allows all; no Origin is no browser and passes.
+    /// As in websocket::ServerPolicy: "*" allows all. A request without Origin is not from a
+    /// browser and is allowed.
     std::vector<std::string> allowed_origins = {};
     bool allow_same_origin = true;
-    /// The message is told right behind `opened`; one that is no Envelope is passed over. What
-    /// answers it comes with the first response also by xhr, in a line of its own behind `o`, if it
-    /// was sent before the outputs are drained.
+    /// The message is reported right after `opened`; one that is not an Envelope is ignored. If the
+    /// application answers before it takes the outputs, the answer is part of the first response,
+    /// also by xhr: there in a line of its own after `o`.
     GreetingHeader greeting_header = {};
     Duration heartbeat = std::chrono::seconds(25);
     Duration session_timeout = std::chrono::seconds(5);  ///< without a receiver
 };
 
 struct ServerLimits {
-    /// A streaming response that has become so long ends, and no frame begins another message
-    /// beyond it.
+    /// A streaming response of this length ends, and no frame adds another message beyond it.
     std::size_t response_bytes = 128u << 10;
     std::size_t queue_bytes = 1u << 20;    ///< quoted messages that wait for a receiver
     std::size_t payload_bytes = 1u << 20;  ///< one request's messages, or one WebSocket message
@@ -60,7 +60,7 @@ struct ServerLimits {
 using ExchangeId = std::uint64_t;
 using SessionId = std::uint64_t;
 
-/// What the application is told.
+/// An event for the application.
 struct Event {
     enum class Kind : std::uint8_t {
         opened,
@@ -73,15 +73,15 @@ struct Event {
     std::string text = {};
     std::uint16_t code = 0;
     Transport transport = Transport::xhr;  ///< on which it was opened
-    ExchangeId exchange = 0;               ///< of the request that opened it: who that was
+    ExchangeId exchange = 0;               ///< of the request that opened it
 };
 
 /// What is to be written to a connection.
 struct Output {
     enum class Then : std::uint8_t {
         more,          ///< the response goes on
-        next_request,  ///< it is whole; another request may follow
-        socket,        ///< what the peer sends from here on goes to `Server::receive`
+        next_request,  ///< it is complete; another request may follow
+        socket,        ///< from now on the peer's bytes go to `Server::receive`
         end,           ///< the connection is to be shut down
     };
     ExchangeId exchange = 0;
@@ -93,9 +93,9 @@ struct Output {
 /// here, across the connections that serve them; so all connections of one service belong to one
 /// Server, on one thread.
 ///
-/// The caller passes requests, bytes of sockets and ends of connections in; then drains
-/// `next_event`, to which it may answer with `send` and `close`; then drains `next_output`; and
-/// calls `tick` at `deadline()`. Nothing of this calls back.
+/// The caller passes requests, bytes of sockets and ends of connections in. Then it takes all
+/// events from `next_event`, and may answer with `send` and `close`; then all outputs from
+/// `next_output`. It calls `tick` at `deadline()`. There are no callbacks.
 class Server {
 public:
     /// `entropy` is for `/info`, and must outlive the server.
@@ -108,9 +108,9 @@ public:
 
     /// The target is this service's: pass the request to `request`.
     [[nodiscard]] bool serves(std::string_view target) const;
-    /// The request would open a session: who is not welcome can be refused before.
+    /// The request would open a session: the caller can refuse the client before.
     [[nodiscard]] bool opens_session(const http::Request& request) const;
-    /// The session that the request names, if it is there.
+    /// The session that the request names, if it exists.
     [[nodiscard]] std::optional<SessionId> session_of(const http::Request& request) const;
     /// The request brings messages (xhr_send, jsonp_send): its body may be large.
     [[nodiscard]] bool brings_messages(const http::Request& request) const;
@@ -119,10 +119,9 @@ public:
     /// Bytes of a connection that has become a socket; unmasked in place.
     void receive(ExchangeId id, std::span<std::byte> bytes, Instant now);
     /// The connection ended, or the client has ended its side of it. A response under way is lost,
-    /// and its session with it (1002), since nobody knows what of it has arrived.
+    /// and its session with it (1002), since nobody knows how much of it has arrived.
     void disconnected(ExchangeId id, Instant now);
-    /// The connection does not take what it is given: messages wait in their session's queue until
-    /// `go_on`.
+    /// The connection's stream is full: messages wait in their session's queue until `go_on`.
     void hold(ExchangeId id);
     void go_on(ExchangeId id);
 
@@ -133,18 +132,18 @@ public:
 
     // ---- Sessions
 
-    /// A request that brings its messages has been on its way for long: a heartbeat is due at once,
-    /// for boxes on the way may count what we say alone; where nobody receives, the session's time
-    /// begins anew.
+    /// The body of a request with messages has been arriving for a while. Sends a heartbeat at
+    /// once, because some middleboxes count only our traffic. Without a receiver, restarts the
+    /// session's time-out.
     void arriving(SessionId id, Instant now);
     /// Errors: not_found (there is no such session, or it was closed), invalid (not UTF-8), full
     /// (`queue_bytes` would be exceeded). Nothing is queued then; the session stays as it is.
     [[nodiscard]] Result<void> send(SessionId id, std::string_view text);
-    /// What was sent before is delivered, then the client is told. A session that is not there is
-    /// no error.
+    /// Messages that were sent before are delivered first, then the close. A session that does not
+    /// exist is no error.
     void close(SessionId id, std::uint16_t code, std::string_view reason);
     [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
-    /// What waits for a receiver; 0 for a session that is not there.
+    /// Bytes that wait for a receiver; 0 for a session that does not exist.
     [[nodiscard]] std::size_t queued_bytes(SessionId session) const;
 
 private:
@@ -168,7 +167,7 @@ private:
     /// A response under way, or a socket.
     struct Exchange {
         Transport transport = Transport::xhr;
-        std::optional<SessionId> session;  ///< nullopt: it is told that another one is there
+        std::optional<SessionId> session;  ///< nullopt: it is refused, as a second receiver
         bool keep_alive = false;
         bool chunked = false;
         bool held = false;
@@ -176,7 +175,7 @@ private:
         bool greets = false;   ///< its request carried the session's first message
         std::size_t sent_bytes = 0;
         std::string callback;
-        http::Response head;  ///< of a polling response, until it is whole
+        http::Response head;  ///< of a polling response, until it is complete
         std::unique_ptr<Socket> socket;
     };
 

@@ -38,7 +38,7 @@ bool allows(std::string_view allowed, std::string_view method) {
     return found;
 }
 
-/// The name of a function of the page, and nothing that could be more.
+/// Only the name of a function of the page: nothing else could be executed.
 bool is_callback(std::string_view name) {
     return std::ranges::all_of(name, [](char c) {
         return (http::to_lower(c) >= 'a' && http::to_lower(c) <= 'z') || (c >= '0' && c <= '9') ||
@@ -89,8 +89,7 @@ void Server::refuse(ExchangeId id, int status, std::string_view text,
     respond(id, std::move(response), request);
 }
 
-/// Scripts, frames and images are fetched without an Origin, so what the browser says of the site
-/// counts too.
+/// Scripts, frames and images are fetched without an Origin, so Sec-Fetch-Site is checked too.
 bool Server::origin_allowed(const http::Request& request) const {
     const auto listed = [this](std::string_view origin) {
         return std::ranges::any_of(options_.allowed_origins, [origin](std::string_view allowed) {
@@ -335,7 +334,7 @@ void Server::request_send(ExchangeId id, const Route& route, const http::Request
         }
         return;
     }
-    // A closed session swallows them: its client is told by the receiver.
+    // A closed session ignores messages: its client learns of the end on the receiving connection.
     if (!session->closing) {
         for (std::string& message : payload->messages) {
             events_.push_back(
@@ -345,7 +344,7 @@ void Server::request_send(ExchangeId id, const Route& route, const http::Request
     http::Response response = session_response(request);
     response.headers.emplace_back("Content-Type", "text/plain; charset=UTF-8");
     if (jsonp) {
-        response.body = "ok";  // Konqueror does weird things on 204
+        response.body = "ok";  // Konqueror does not handle 204
     } else {
         response.status = 204;
         add_cors(response, request);

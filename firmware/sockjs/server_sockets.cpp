@@ -8,8 +8,8 @@
 namespace holdfast::sockjs {
 namespace {
 
-/// Browsers of 2011 speak versions 7 and 8, whose frames are those of RFC 6455; their origin has
-/// another name.
+/// Browsers of 2011 use versions 7 and 8. Their frames are those of RFC 6455; their Origin header
+/// has another name.
 http::Request as_version_13(http::Request request) {
     const std::string_view version = http::trim(request.header("Sec-WebSocket-Version"));
     if (version != "7" && version != "8") {
@@ -59,7 +59,7 @@ void Server::request_socket(ExchangeId id, Transport transport, const http::Requ
         }
     }
     websocket::ServerPolicy policy;
-    policy.allowed_origins = {"*"};  // looked at already
+    policy.allowed_origins = {"*"};  // checked before
     websocket::ServerAnswer answer = websocket::answer(request, policy);
     if (!answer.accepted) {
         http::Request last = original;
@@ -88,7 +88,7 @@ void Server::receive(ExchangeId id, std::span<std::byte> bytes, Instant now) {
     static_cast<void>(now);
     const auto found = exchanges_.find(id);
     if (found == exchanges_.end() || !found->second.socket) {
-        return;  // it was ended, and the peer has not heard of it yet
+        return;  // it was ended, and the peer does not know it yet
     }
     Exchange& exchange = found->second;
     exchange.unheard = false;
@@ -114,7 +114,7 @@ void Server::receive(ExchangeId id, std::span<std::byte> bytes, Instant now) {
     }
     if (!out.empty()) {
         append(output(id), out);
-        mark(*session);  // that may have been the end of the handshake
+        mark(*session);  // these bytes may have ended the handshake
     }
 }
 
@@ -171,14 +171,14 @@ void Server::beat(Exchange& exchange, Bytes& out) const {
         return;
     }
     auto& hixie = std::get<HixieConnection>(*exchange.socket);
-    exchange.unheard = !hixie.ready();  // once it is, there is nothing that it would answer
+    exchange.unheard = !hixie.ready();  // after the handshake hixie-76 has nothing to answer with
     if (exchange.transport == Transport::websocket) {
         hixie.send_text("h", out);
     }
 }
 
-/// `tell`: the application does not know yet. Else it has closed the session, and the client is to
-/// hear of it.
+/// `tell`: the application does not know of the end yet. Otherwise the application has closed the
+/// session, and the client is told.
 void Server::end_socket(ExchangeId id, Session& session, std::uint16_t code,
                         std::string_view reason, bool tell) {
     Exchange& exchange = exchanges_.at(id);

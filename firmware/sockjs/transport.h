@@ -6,7 +6,7 @@
 
 namespace holdfast::sockjs {
 
-/// The ways on which frames reach a client.
+/// How frames reach a client.
 enum class Transport : std::uint8_t {
     websocket,      ///< one frame a message
     raw_websocket,  ///< no frames: the application's messages as they are
@@ -23,17 +23,17 @@ enum class Transport : std::uint8_t {
 [[nodiscard]] constexpr bool is_polling(Transport transport) {
     return transport == Transport::xhr || transport == Transport::jsonp;
 }
-/// These give the name of a function of the page, in the parameter `c`.
+/// Their requests name a function of the page, in the parameter `c`.
 [[nodiscard]] constexpr bool needs_callback(Transport transport) {
     return transport == Transport::jsonp || transport == Transport::htmlfile;
 }
-/// Those that scripts of other origins may use: they get CORS headers.
+/// Scripts of other origins may use these transports: the answers get CORS headers.
 [[nodiscard]] constexpr bool is_shared(Transport transport) {
     return !needs_callback(transport);
 }
 
 [[nodiscard]] std::string_view content_type(Transport transport);
-/// What a streaming response begins with: browsers hold back a response's first bytes.
+/// The beginning of a streaming response: padding, because browsers hold the first bytes back.
 [[nodiscard]] std::string prelude(Transport transport, std::string_view callback);
 /// A frame as it stands in the response.
 [[nodiscard]] std::string wrapped(Transport transport, std::string frame,

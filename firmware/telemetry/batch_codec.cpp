@@ -19,11 +19,11 @@ namespace {
 constexpr unsigned kVersion = 1;
 constexpr unsigned kBootFlag = 0x08;
 constexpr unsigned kSingleFlag = 0x10;
-/// A column's head: the type, whether its times are those of the column before, and how far its
-/// channel's id is from the one that follows the column's before.
+/// A column's head: the type, whether its times are those of the column before, and the distance of
+/// its channel's id from the expected one, which is the id of the column before plus 1.
 constexpr std::uint64_t kSameTimesFlag = 1u << kTypeBits;
 constexpr unsigned kChannelShift = kTypeBits + 1;
-/// In the place of the head of encoded times; the number of the earlier column that has them
+/// In place of the head of encoded times: the number of an earlier column with the same times
 /// follows.
 constexpr unsigned kEarlierTimes = 0xFF;
 
@@ -152,7 +152,7 @@ private:
     Bytes out_;
     std::vector<std::uint64_t> times_;
     std::vector<bool> same_times_;
-    /// Of the columns with times of their own the earliest that begins at this one.
+    /// The earliest of the columns with times of their own whose first time is this one.
     std::unordered_map<std::uint64_t, std::size_t> first_with_;
 };
 
@@ -324,7 +324,7 @@ private:
         if (!decode_texts(source_, texts)) {
             return false;
         }
-        // A text that is repeated costs next to nothing encoded, but each copy counts here.
+        // A repeated text takes almost no bytes when encoded, but each copy counts here.
         for (const std::string_view text : texts) {
             text_bytes_ += text.size();
         }

@@ -17,12 +17,12 @@ struct BatchLimits {
         8u << 20;  ///< encoded; and again for all strings and bytes that decoding writes out
 };
 
-/// At least one reading. Never fails. What it gives back decodes under limits that allow its
-/// readings, its size and, in `bytes`, all its strings and bytes written out.
+/// `batch` has at least one reading. Never fails. The result decodes under limits that allow its
+/// number of readings, its size and, in `bytes`, all its strings and bytes written out.
 [[nodiscard]] Bytes encode(const Batch& batch);
 
 /// Errors: invalid (malformed; says what and where), too_large (over `limits`). Allocates in
-/// proportion to what the bytes really hold, never to what they claim.
+/// proportion to the data in the bytes, never to a count that they claim.
 [[nodiscard]] Result<Batch> decode(ByteView bytes, const BatchLimits& limits = {});
 
 }  // namespace holdfast::telemetry

@@ -72,9 +72,8 @@ private:
     unsigned used_ = 0;
 };
 
-/// Encoded bytes as they are read. The first thing that is wrong is kept, and everything read after
-/// it is zero: so decoders check once for each loop that depends on what was read, not at each
-/// number.
+/// Reads encoded bytes. The first error is kept, and everything read after it is zero. So a decoder
+/// checks once for each loop that depends on the numbers read, not after each number.
 class Source {
 public:
     explicit Source(ByteView bytes) : bytes_(bytes) {}
@@ -101,13 +100,13 @@ private:
     std::string problem_;
 };
 
-/// What BitWriter wrote. Past the end there are zeros; whoever reads asks `overrun` once for each
-/// block.
+/// Reads what BitWriter wrote. After the end there are zeros; the caller asks `overrun` once for
+/// each block.
 class BitReader {
 public:
     explicit BitReader(ByteView bytes) : bytes_(bytes) {}
 
-    /// At least the next 57 bits; what is above them is not to be used.
+    /// At least the next 57 bits; the bits above them must not be used.
     [[nodiscard]] std::uint64_t peek() const {
         const auto at = static_cast<std::size_t>(position_ >> 3u);
         const unsigned shift = position_ & 7u;
@@ -127,7 +126,7 @@ public:
     }
 
     [[nodiscard]] bool overrun() const { return position_ > std::uint64_t{8} * bytes_.size(); }
-    /// Bytes that were begun. Only after `overrun` said no.
+    /// The bytes read, including one that was read in part. Valid only if `overrun` is false.
     [[nodiscard]] std::size_t used_bytes() const {
         return static_cast<std::size_t>((position_ + 7) >> 3u);
     }

@@ -13,7 +13,7 @@ namespace {
 static_assert(std::numeric_limits<double>::is_iec559);
 
 constexpr unsigned kOrderShift = 4;
-/// In the place of the number of decimals.
+/// In place of the number of decimals: the values are bit patterns.
 constexpr unsigned kPatterns = 15;
 constexpr unsigned kMostDecimals = 14;
 constexpr unsigned kCorrectionsFlag = 0x40;
@@ -32,8 +32,7 @@ double from_decimal(std::int64_t decimal, double power) {
 /// number, too large).
 bool to_decimal(double value, double power, std::int64_t& decimal) {
     constexpr double kMost = 0x1p51;
-    // Adding and taking away 1.5 * 2^52 leaves what the processor's rounding made of the fraction:
-    // no library call.
+    // Adding and subtracting 1.5 * 2^52 rounds to a whole number without a library call.
     constexpr double kRounder = 0x1.8p52;
     const double product = value * power;
     if (!(product > -kMost && product < kMost)) {
@@ -61,8 +60,8 @@ std::uint64_t correction(std::uint64_t bits, std::int64_t decimal, double power)
     return zigzag(bits - std::bit_cast<std::uint64_t>(from_decimal(decimal, power)));
 }
 
-/// How many decimals to keep: a third of a digit more for all costs a bit, each value that needs
-/// correction some more.
+/// Chooses the number of decimals. One decimal more costs some three bits for every value; a value
+/// that needs a correction costs more.
 unsigned choose_places(Series doubles) {
     constexpr std::size_t kSamples = 128;
     const std::size_t count = std::min(doubles.size(), kSamples);
@@ -100,8 +99,8 @@ Decimals to_decimals(Series doubles) {
     result.numbers.reserve(doubles.size());
     std::int64_t decimal = 0;
     for (std::size_t i = 0; i < doubles.size(); ++i) {
-        // What is not a decimal at all leaves the one before in place, and is a correction as a
-        // whole.
+        // A value that is no decimal repeats the decimal before; its correction is the whole
+        // difference.
         to_decimal(std::bit_cast<double>(doubles[i]), power, decimal);
         result.numbers.push_back(static_cast<std::uint64_t>(decimal));
         const std::uint64_t code = correction(doubles[i], decimal, power);

@@ -11,7 +11,7 @@ using Numbers = std::span<const std::uint64_t>;
 enum class Form : unsigned { zeros = 0, blocks = 1, sparse = 2, varints = 3 };
 
 constexpr std::size_t kBlock = 64;
-/// A quotient in unary ends here: the number follows in 64 bits.
+/// A longer quotient is not written in unary: after this many zeros the number follows in 64 bits.
 constexpr unsigned kEscape = 24;
 /// A block's code is its Rice parameter (0 to 63), or this plus the width of each number (0 to 64).
 constexpr unsigned kPacked = 64;
@@ -30,7 +30,7 @@ std::uint64_t rice_cost_bits(Numbers block, unsigned parameter) {
     return cost + block.size();
 }
 
-/// The cheapest code, where staying with the one before saves its eight bits.
+/// The cheapest code. To keep the code of the block before saves eight bits.
 unsigned choose_code(Numbers block, unsigned previous) {
     std::uint64_t any = 0;
     unsigned total_width = 0;

@@ -8,9 +8,9 @@
 
 namespace holdfast::telemetry {
 
-/// A sequence of numbers, most of them small, in about as many bits as their entropy: what all
-/// columns are made of. How many there are is known to the reader otherwise. No numbers are no
-/// bytes.
+/// A sequence of numbers, most of them small, in about as many bits as their entropy. All columns
+/// consist of such sequences. The count is not encoded: the reader knows it. A sequence of zero
+/// numbers takes no bytes.
 void encode_integers(Bytes& out, std::span<const std::uint64_t> numbers);
 
 /// Fills `numbers`. False, with the reason in `source`: malformed; `numbers` then holds anything.

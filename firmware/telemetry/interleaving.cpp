@@ -10,8 +10,8 @@ namespace {
 
 using Columns = std::span<const std::uint32_t>;
 
-/// The first byte or bytes: runs, or by how much the cycle is longer than once through all columns,
-/// plus one.
+/// The shape: this, or 1 plus the number of columns by which the cycle is longer than once through
+/// all columns.
 constexpr std::uint64_t kRuns = 0;
 
 /// The length of the shortest cycle of which the columns are repetitions, the last of them maybe
@@ -25,7 +25,7 @@ std::size_t shortest_cycle(Columns columns, std::uint32_t count) {
         return count;
     }
     // border[i] is the length of the longest proper prefix of columns[0, i] that is also its suffix
-    // (Knuth, Morris and Pratt); what is left of the whole without its border is the cycle.
+    // (Knuth, Morris and Pratt). The whole without its border is the cycle.
     std::vector<std::uint32_t> border(columns.size(), 0);
     std::uint32_t length = 0;
     for (std::size_t i = 1; i < columns.size(); ++i) {
@@ -40,7 +40,7 @@ std::size_t shortest_cycle(Columns columns, std::uint32_t count) {
     return columns.size() - length;
 }
 
-/// How far it is from the column that comes next in turn.
+/// The distance of each column from the one that was expected.
 std::vector<std::uint64_t> to_steps(Columns columns, std::uint32_t count) {
     std::vector<std::uint64_t> steps;
     steps.reserve(columns.size());

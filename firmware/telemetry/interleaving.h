@@ -13,7 +13,7 @@ namespace holdfast::telemetry {
 void encode_interleaving(Bytes& out, std::span<const std::uint32_t> columns, std::uint32_t count);
 
 /// Fills `columns`. False, with the reason in `source`: malformed, or not all of the `count`
-/// columns appear, each for the first time when its turn has come.
+/// columns appear, or one appears for the first time before a column with a lower number.
 [[nodiscard]] bool decode_interleaving(Source& source, std::span<std::uint32_t> columns,
                                        std::uint32_t count);
 

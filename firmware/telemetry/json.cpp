@@ -17,8 +17,8 @@ namespace json = boost::json;
 
 /// Builds readings from the events of Boost.JSON's parser, without a tree in between.
 ///
-/// `place_` is where the parser stands; what belongs to an unknown key is counted in `skipped_` and
-/// passed over.
+/// `place_` is the parser's place in the text. The value of an unknown key is skipped; `skipped_`
+/// counts its open brackets.
 class Handler {
 public:
     static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
@@ -29,7 +29,7 @@ public:
     explicit Handler(const JsonLimits& limits) : limits_(limits) {}
 
     std::vector<JsonReading> take_readings() { return std::move(readings_); }
-    /// What is wrong with the reading, or empty if it is the text that is not JSON.
+    /// What is wrong with the reading; empty if the text is not JSON.
     const std::string& problem() const { return problem_; }
     std::size_t at() const { return readings_.empty() ? 0 : readings_.size() - (closed_ ? 0 : 1); }
 
@@ -121,7 +121,7 @@ public:
         const std::string_view name = whole(part);
         bool result = true;
         if (skipped_ > 0) {
-            // Inside of something unknown.
+            // Within the value of an unknown key.
         } else if (place_ == Place::wrapped) {
             key_ = name == "base64" ? Key::base64 : name == "double" ? Key::number : Key::unknown;
             if (key_ == Key::unknown || wrapped_) {
@@ -185,7 +185,8 @@ public:
         double exact = 0;
         const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), exact);
         if (read.ec == std::errc::result_out_of_range) {
-            // Too small is the nearest double, a zero; too large is no double at all.
+            // A number that is too small becomes zero, the nearest double. One that is too large is
+            // an error.
             exact = std::copysign(0.0, digits.starts_with('-') ? -1.0 : 1.0);
         }
         text_.clear();

@@ -66,7 +66,7 @@ void append_json_string(std::string& out, std::string_view text) {
     if (is_utf8(rest)) {
         append_escaped(out, text);
     } else {
-        // A string may come from anywhere; JSON must be UTF-8 all the same.
+        // The string may hold any bytes, but JSON must be UTF-8.
         while (!rest.empty()) {
             const std::size_t size = character_size(rest);
             if (size == 0) {

@@ -46,7 +46,7 @@ Layout lay_out(const std::vector<Reading>& readings) {
     }
     layout.column_of.reserve(readings.size());
     std::unordered_map<std::uint64_t, std::uint32_t> numbers{{layout.columns.front().key(), 0}};
-    // What followed a column the last time will mostly follow it again.
+    // The column that followed a column the last time mostly follows it again.
     std::vector<std::uint32_t> successors{0};
     std::uint32_t before = 0;
     for (const Reading& reading : readings) {

@@ -28,7 +28,7 @@ struct Column {
     }
 };
 
-/// How the readings of a batch fall into columns.
+/// How the readings of a batch are split into columns.
 struct Layout {
     /// In the order in which they first appear.
     std::vector<Column> columns;

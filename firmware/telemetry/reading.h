@@ -9,12 +9,11 @@
 
 namespace holdfast::telemetry {
 
-/// What a sensor can say. Every bit pattern of a double is a value of its own, NaN payloads
-/// included.
+/// The value of a reading. Every bit pattern of a double is a value of its own, also each NaN.
 using Value = std::variant<double, std::int64_t, bool, std::string, Bytes>;
 
-/// What a series of readings is called, and its unit ("" if it has none). Two units under one name
-/// are two channels.
+/// The name of a series of readings, and its unit ("" if it has none). One name with two units is
+/// two channels.
 struct Channel {
     std::string name;
     std::string unit;

@@ -14,8 +14,8 @@ unsigned width(std::uint64_t difference) {
     return static_cast<unsigned>(std::bit_width(zigzag(difference)));
 }
 
-/// The median of some numbers spread over the series: unlike the mean, it is not moved by a gap or
-/// an outlier, and it is exact where most numbers are the same.
+/// The median of some numbers spread over the series. Unlike the mean, it does not move with a gap
+/// or an outlier, and it is exact where most numbers are equal.
 template <class At>
 std::uint64_t median(std::size_t size, At&& at) {
     constexpr std::size_t kSamples = 127;
@@ -43,7 +43,7 @@ std::uint64_t common_divisor(Series series) {
             break;
         }
     }
-    // It is stored, and must pay for that; as a signed number it must divide signed ones.
+    // The divisor is stored, so it must save more than it costs. It divides signed numbers.
     constexpr std::size_t kWorthwhile = 4;
     const bool fits = divisor <= static_cast<std::uint64_t>(INT64_MAX);
     return divisor > 1 && fits && series.size() >= kWorthwhile ? divisor : 1;
@@ -78,7 +78,7 @@ SeriesPlan plan_series(Series series) {
         costs[2] += width(next_step - step);
         step = next_step;
     }
-    // Of equals the first difference is the one that also serves what comes next best.
+    // Where the costs are equal, the first difference is the better choice for what follows.
     SeriesPlan plan{1, slope, costs[1]};
     if (costs[0] < plan.cost_bits) {
         plan = {0, level, costs[0]};

@@ -17,7 +17,7 @@ using Series = std::span<const std::uint64_t>;
 /// Each number is a multiple of `divisor`.
 void divide(std::span<std::uint64_t> series, std::uint64_t divisor);
 
-/// How many times differences are taken. What is left over goes through encode_integers.
+/// How many times differences are taken. The result is written by encode_integers.
 struct SeriesPlan {
     unsigned order = 1;           ///< 0, 1 or 2
     std::uint64_t base = 0;       ///< order 0: the level; order 1: the slope; order 2: not used

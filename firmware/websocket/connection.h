@@ -28,9 +28,9 @@ struct Limits {
     std::uint64_t message_size_bytes = 16u << 20;
 };
 
-/// What happened on the line. `payload` is a view into the bytes given to `next`, into the
-/// connection's own buffer for a message in pieces, or into that of its `DeflateContexts`; valid
-/// until the following call of `next` on a connection that shares these contexts.
+/// What happened on the connection. `payload` is a view: into the bytes given to `next`, into the
+/// connection's own buffer for a message in pieces, or into the buffer of its `DeflateContexts`. It
+/// is valid until the following call of `next` on a connection that shares these contexts.
 struct Event {
     enum class Kind {
         text,    ///< a whole message, valid UTF-8
@@ -67,8 +67,8 @@ public:
     ~Connection();
 
     /// The next event in `bytes`; advances `bytes` past what was consumed, and appends answers to
-    /// `out`. nullopt: no event is complete; what there was of it is kept, and `bytes` is empty.
-    /// After `closed()` bytes are swallowed.
+    /// `out`. nullopt: no event is complete; its beginning is kept, and `bytes` is empty. After
+    /// `closed()` bytes are ignored.
     [[nodiscard]] std::optional<Event> next(std::span<std::byte>& bytes, Bytes& out);
 
     /// Append one message as one frame. Nothing is written after a close frame was sent: returns
@@ -77,17 +77,16 @@ public:
                    Compression compression = Compression::automatic);
     bool send_binary(ByteView message, Bytes& out,
                      Compression compression = Compression::automatic);
-    /// The message is the concatenation of the two: head and body are gathered without building
-    /// them first.
+    /// The message is the concatenation of head and body, which the caller need not join first.
     bool send_binary(ByteView head, ByteView body, Bytes& out,
                      Compression compression = Compression::automatic);
     /// Server only: appends the head alone of a message, text or binary, that is not compressed;
-    /// the caller sends the `size_bytes` of its payload right behind it, from where they lie.
+    /// the caller sends the `size_bytes` of its payload right after it, without a copy.
     /// False, as above: nothing may be sent.
     bool begin_message(Opcode opcode, std::uint64_t size_bytes, Bytes& out);
     /// At most 125 bytes.
     bool send_ping(ByteView payload, Bytes& out);
-    /// One that nobody asked for and nobody answers (Section 5.5.3); at most 125 bytes.
+    /// An unsolicited Pong, which gets no answer (Section 5.5.3); at most 125 bytes.
     bool send_pong(ByteView payload, Bytes& out);
 
     /// Begins the close handshake. `reason` is cut to 123 bytes at a character boundary. A second
@@ -98,13 +97,13 @@ public:
     /// reported.
     [[nodiscard]] bool closed() const { return failed_ || (close_sent_ && close_received_); }
     [[nodiscard]] bool close_sent() const;
-    /// A frame or a message has begun and is not finished: the peer owes us bytes.
+    /// A frame or a message has begun and is not finished: more bytes must follow.
     [[nodiscard]] bool in_message() const;
-    /// What `encode_shared` compressed may be sent here: compression was agreed, without context
-    /// takeover and with the largest window.
+    /// A frame that `encode_shared` compressed may be sent here: compression was agreed, without
+    /// context takeover and with the largest window.
     [[nodiscard]] bool takes_shared_deflate() const;
-    /// To be called when nothing was sent for a while: gives back what context takeover keeps for
-    /// sending.
+    /// Frees the memory that context takeover keeps for sending. To be called when nothing was sent
+    /// for a while.
     void release_compressor();
     /// Bytes owned beyond the object itself, but for the `Deflate`: 0 while no message is
     /// unfinished.
@@ -144,8 +143,8 @@ private:
     bool failed_ = false;
 };
 
-// Nearly all messages are whole, short and not compressed: their way is inlined into the caller's
-// loop, and all else is in the source file.
+// Nearly all messages are whole, short and not compressed. Their code is inlined into the caller's
+// loop; all other code is in the source file.
 
 inline std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes& out) {
     Frame frame;
@@ -160,13 +159,13 @@ inline std::optional<Event> Connection::next(std::span<std::byte>& bytes, Bytes&
     return next_after(frame, bytes, out);
 }
 
-/// False, and nothing is written, when it is not that simple.
+/// False, and nothing is written: the message needs the general function.
 inline bool Connection::write_short(Opcode opcode, ByteView message, Bytes& out) {
     if (role_ != Role::server || deflate_ || close_sent_ || message.empty() ||
         message.size() > 125) {
         return false;
     }
-    // To fill the room twice costs less than to insert twice.
+    // One resize, whose bytes are then written a second time, costs less than two inserts.
     const std::size_t begin = out.size();
     out.resize(begin + 2 + message.size());
     std::byte* const frame = out.data() + begin;

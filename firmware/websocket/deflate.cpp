@@ -10,11 +10,11 @@ namespace holdfast::websocket {
 namespace {
 
 constexpr int kLargestWindowBits = 15;
-/// Raw deflate of zlib cannot do with a window of 256 bytes.
+/// zlib's raw deflate does not support a window of 256 bytes.
 constexpr int kSmallestWindowBits = 9;
 
 /// Measured with sensors' JSON: at 64 KiB, level 6 makes it a fifth smaller in three and a half
-/// times the time. Who wants small messages more than speed agrees on context takeover.
+/// times the time. For smaller messages at the cost of speed there is context takeover.
 constexpr int kSharedLevel = 1;
 constexpr int kTakeoverLevel = 6;
 
@@ -23,14 +23,14 @@ constexpr std::size_t kMostInvested = 1024;
 constexpr std::size_t kMostGrowth = 16;
 constexpr std::uint8_t kMostInvestments = 4;
 
-/// Output is made and looked at in pieces of this size at most.
+/// Output is produced and checked in pieces of at most this size.
 constexpr std::size_t kChunk = std::size_t{16} << 10;
-/// What the contexts keep of the memory for whole messages.
+/// The contexts keep this much of the memory for whole messages.
 constexpr std::size_t kScratchKept = std::size_t{256} << 10;
 constexpr std::size_t kInflatersKept = 4;
 
-/// Room for more output behind the `used` bytes, but never for more than the limit and the one
-/// byte that shows that it is exceeded.
+/// Adds room for output after the `used` bytes, but never for more than the limit plus the one byte
+/// that shows that it is exceeded.
 std::span<std::byte> room_behind(Bytes& space, std::size_t used, std::size_t limit_bytes,
                                  std::size_t wanted) {
     if (used == space.size()) {
@@ -46,7 +46,7 @@ std::span<std::byte> room_behind(Bytes& space, std::size_t used, std::size_t lim
     return std::span(space).subspan(used, std::min({space.size() - used, most, kChunk}));
 }
 
-/// zlib's measure of hash table and symbol buffer: more than the window can use is wasted.
+/// The size of zlib's hash table and symbol buffer. More than the window can use would be wasted.
 int memory_level(int window_bits) {
     return std::clamp(window_bits - 7, 1, 8);
 }
@@ -241,16 +241,16 @@ bool Deflate::deflate(ByteView first, ByteView second, Bytes& out) {
     if (compressed != 0 && compressed < size) {
         invested_ = 0;
     } else if (!send && compressor_) {
-        // The peer will not see what the compressor remembers now.
+        // The peer will not receive these bytes, so later messages must not refer to them.
         compressor_->reset();
     }
     out.resize(before + (send ? compressed : 0));
     return send;
 }
 
-/// With context takeover a small message that became a little larger is sent compressed all the
-/// same, for later ones may refer to it; else a context that begins with small messages would never
-/// come to be. When several in a row gained nothing, so will the next.
+/// With context takeover a small message is sent compressed even if it became a little larger,
+/// because later ones may refer to it; otherwise a context that begins with small messages would
+/// stay empty for ever. After several in a row without gain, no gain is expected.
 bool Deflate::invest(std::size_t size_bytes, std::size_t compressed_bytes) {
     if (!compressor_ || size_bytes > kMostInvested || compressed_bytes - size_bytes > kMostGrowth ||
         invested_ == kMostInvestments) {
@@ -282,8 +282,8 @@ std::size_t Deflate::deflate_large(ByteView first, ByteView second, Bytes& out) 
     if (compressor == nullptr) {
         return 0;
     }
-    // What zlib writes while it flushes: four bytes that are not sent, of which one stays free to
-    // show that it was all. So without more room what fits is smaller than the message.
+    // Room for zlib's flush: four bytes that are not sent, of which one stays free to show that the
+    // output was complete. So output that fits is smaller than the message.
     constexpr std::size_t kSpare = 4;
     const std::size_t size = first.size() + second.size();
     const std::size_t before = out.size();

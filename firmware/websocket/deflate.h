@@ -19,12 +19,12 @@ namespace holdfast::websocket {
 
 /// permessage-deflate, RFC 7692.
 
-/// What we want of it, in either role.
+/// What we offer or accept, in either role.
 struct DeflatePolicy {
     bool enabled = false;
-    /// Whether messages may refer to earlier ones: smaller messages, but each connection then owns
-    /// contexts of its own as soon as it has used them, up to 310 KB. Without, all connections of a
-    /// thread share theirs.
+    /// Whether messages may refer to earlier ones. They become smaller, but each connection that
+    /// has used its contexts then owns them, up to 310 KB. Without context takeover all connections
+    /// of a thread share theirs.
     bool context_takeover = false;
     /// 8 to 15: the largest LZ77 window, as its base-2 logarithm, that we use and ask for.
     int max_window_bits = 15;
@@ -84,8 +84,8 @@ private:
 ///
 /// A window of 256 bytes (8 bits): zlib's raw deflate uses 512 instead, which such a peer cannot
 /// inflate. So messages of up to 2 KiB are compressed by our own coder, which keeps within 256, and
-/// larger ones are sent as they are. What a peer sends that has agreed on 8 is inflated with 9, for
-/// its zlib may do just that.
+/// larger ones are sent uncompressed. Messages of a peer that agreed on 8 bits are inflated with 9,
+/// because its zlib may use 512 as well.
 class Deflate {
 public:
     Deflate(DeflateContexts& contexts, const DeflateAgreement& agreement);
@@ -104,9 +104,8 @@ public:
     [[nodiscard]] std::expected<std::span<std::byte>, ProtocolError> inflate(
         ByteView message, bool text, std::size_t limit_bytes);
 
-    /// Appends the inflated form of a piece of a message to `out`, which holds what of the message
-    /// came before. `last` ends the message; `text` validates it, if it is not null. Errors as
-    /// above.
+    /// Appends the inflated form of a piece of a message to `out`, which holds the pieces before
+    /// it. `last` ends the message; `text` validates it, if it is not null. Errors as above.
     [[nodiscard]] std::expected<void, ProtocolError> inflate(ByteView piece, bool last,
                                                              Utf8Validator* text, Bytes& out,
                                                              std::size_t limit_bytes);
@@ -123,7 +122,7 @@ public:
         return !send_takeover_ && send_window_bits_ == DeflateAgreement::Direction{}.window_bits;
     }
 
-    /// Gives back what a large message took of the contexts' memory.
+    /// Frees the memory of the contexts that a large message took.
     void trim();
 
     /// To be called when the connection has been idle for a while: gives back the compressor that
@@ -139,8 +138,8 @@ private:
                                                             std::size_t& used,
                                                             std::size_t limit_bytes);
     [[nodiscard]] Compressor* own_compressor();
-    /// These append to `out` what may turn out larger than the message, and return its size; 0: it
-    /// surely is.
+    /// These append the compressed form to `out`, even if it is larger than the message, and return
+    /// its size. 0: it is certainly larger.
     [[nodiscard]] std::size_t deflate_small(ByteView first, ByteView second, Bytes& out);
     [[nodiscard]] std::size_t deflate_large(ByteView first, ByteView second, Bytes& out);
     [[nodiscard]] bool invest(std::size_t size_bytes, std::size_t compressed_bytes);
@@ -167,9 +166,9 @@ struct DeflateAnswer {
     std::string header;  ///< Sec-WebSocket-Extensions of the answer
 };
 /// The server's answer to the first offer in `offers` (all values of the header, joined by commas)
-/// that it can accept. nullopt: there is none. An offer with a parameter that is unknown, doubled
-/// or malformed is passed over, and so are unknown extensions; a header that is no list of
-/// extensions at all (RFC 6455, Section 9.1) offers nothing.
+/// that it can accept. nullopt: there is none. An offer with an unknown, doubled or malformed
+/// parameter is skipped, and so is an unknown extension. A header that is no list of extensions
+/// (RFC 6455, Section 9.1) offers nothing.
 [[nodiscard]] std::optional<DeflateAnswer> answer_deflate(std::string_view offers,
                                                           const DeflatePolicy& policy);
 

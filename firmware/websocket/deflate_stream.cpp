@@ -10,7 +10,7 @@
 namespace holdfast::websocket {
 namespace {
 
-/// In front of each block of zlib's, so that what is freed can be subtracted.
+/// Stored before each block that zlib allocates, so that a freed block's size can be subtracted.
 constexpr std::size_t kSizeField = alignof(std::max_align_t);
 
 voidpf allocate(voidpf total, uInt items, uInt size) {

@@ -62,8 +62,8 @@ struct FrameHead {
     std::uint64_t payload_size_bytes = 0;
 };
 
-/// What a compressed message may have on the wire, when it may have `size_bytes` inflated: what
-/// cannot be compressed becomes larger by being deflated.
+/// The size limit on the wire of a message that may have `size_bytes` when inflated. It is larger,
+/// because data that cannot be compressed grows when it is deflated.
 [[nodiscard]] constexpr std::uint64_t most_deflated_bytes(std::uint64_t size_bytes) {
     const std::uint64_t more = size_bytes / 8 + 64;
     return size_bytes > UINT64_MAX - more ? UINT64_MAX : size_bytes + more;
@@ -79,35 +79,34 @@ struct Frame {
     bool ascii = false;            ///< unmasking saw that all of this piece is ASCII
 };
 
-/// Splits a byte stream into RFC 6455 frames. A data frame that is not complete is handed on in
-/// pieces as they come, so the reader never buffers payload; only a head or a control frame (at
-/// most 125 bytes) in pieces is kept inside.
+/// Splits a byte stream into RFC 6455 frames. A data frame that is not complete is passed on in
+/// pieces as they arrive, so the reader never buffers payload. It keeps only an unfinished head or
+/// an unfinished control frame (at most 125 bytes).
 class FrameReader {
 public:
     FrameReader(Role role, const FrameLimits& limits, bool rsv1_allowed = false);
 
     /// The next frame or piece in `bytes`. Advances `bytes` past what was consumed.
-    /// nullopt: nothing more to hand on; `bytes` is empty.
+    /// nullopt: nothing more to pass on; `bytes` is empty.
     /// ProtocolError{1002}: reserved bit or opcode, non-minimal length, fragmented or long control
     /// frame, wrong masking (Sections 5.1 to 5.5). ProtocolError{1009}: the payload would exceed
     /// the limit; found from the head alone. After an error the reader must not be used again.
     [[nodiscard]] std::expected<std::optional<Frame>, ProtocolError> next(
         std::span<std::byte>& bytes);
 
-    /// The shortcut that nearly all frames take, inlined into the caller's loop: true when nothing
-    /// is unfinished and `bytes` begins with a whole, well-formed text or binary frame of less than
-    /// 64 KiB, which is then what `next` would have given. False: nothing has happened; `next`
-    /// knows why.
+    /// The fast case of `next`, inlined into the caller's loop: true when nothing is unfinished and
+    /// `bytes` begins with a whole, well-formed text or binary frame of less than 64 KiB. The
+    /// result is then that of `next`. False: nothing has changed; call `next`.
     [[nodiscard]] bool take_whole(std::span<std::byte>& bytes, Frame& frame);
 
     /// Between frames: nothing has begun.
     [[nodiscard]] bool idle() const;
 
-    /// The limit for the data frames that begin from now on: what a message that came in frames may
-    /// still grow by.
+    /// The limit for data frames that begin from now on: how much an unfinished message may still
+    /// grow.
     void limit_payload(std::uint64_t size_bytes) { payload_limit_ = size_bytes; }
 
-    /// Gives back what the last control frame was viewed in, as the following `next` would.
+    /// Frees the memory that the last control frame was viewed in, as the following `next` would.
     void release();
 
     /// Bytes owned beyond the object itself: 0 but for a control frame that comes in pieces.

@@ -13,7 +13,7 @@
 
 namespace holdfast::websocket {
 
-/// The opening handshake, RFC 6455, Section 4, over heads that http has already taken apart.
+/// The opening handshake, RFC 6455, Section 4, on heads that the module http has parsed.
 
 struct ClientOffer {
     std::string host = {};                    ///< the Host header
@@ -50,7 +50,7 @@ private:
 
 struct ServerPolicy {
     std::vector<std::string> protocols =
-        {};  ///< understood here, in the server's order of preference; empty: none is spoken
+        {};  ///< supported here, in the server's order of preference; empty: none
     bool protocol_required = false;  ///< refuse (400) a client that offers none of them
     std::vector<std::string> allowed_origins =
         {};  ///< "*" allows all; a request without Origin is no browser and passes

@@ -19,9 +19,9 @@ std::unexpected<Error> broken(std::string_view why) {
     return fail(ErrorCode::invalid, "the answer to the opening handshake " + std::string(why));
 }
 
-/// Whether `body` gives back what we have asked with, as an echo or a page for debugging does.
-/// Those are no words of the server's, they differ each time, and they may hold our token, which is
-/// not for logs. The body may be cut, so that the token's beginning is enough.
+/// Whether `body` repeats our request, as an echo or a debugging page does. Such a body says
+/// nothing about the server, differs each time, and may hold our token, which must not be logged.
+/// The body may be cut, so the beginning of the token is enough.
 bool repeats(std::string_view body, const std::string& key, const ClientOffer& offer) {
     constexpr std::size_t kBeginning = 8;
     bool found = body.find(key) != std::string_view::npos;
@@ -36,12 +36,12 @@ bool repeats(std::string_view body, const std::string& key, const ClientOffer& o
     return found;
 }
 
-/// The server's status and its own words, for the person who looks for the cause.
+/// The server's status and its text, for the person who looks for the cause.
 Error refusal(const http::Response& response, const std::string& key, const ClientOffer& offer) {
     constexpr std::size_t kMostWords = 200;
     std::string message = "the server answered " + std::to_string(response.status) + " " +
                           std::string(http::reason_phrase(response.status));
-    // A redirection's words are its address once more, which may hold a token of a portal.
+    // The body of a redirection repeats its address, which may hold a token of a portal.
     if (response.status / 100 != 3 && response.header("Content-Type").starts_with("text/plain") &&
         !repeats(response.body, key, offer)) {
         std::string words = response.body.substr(0, kMostWords);

@@ -49,7 +49,7 @@ std::string_view without_suffix(std::string_view text, std::string_view suffix) 
     return text.ends_with(suffix) ? text.substr(0, text.size() - suffix.size()) : text;
 }
 
-/// The scheme is left aside: behind a proxy that ends TLS we do not know our own.
+/// The scheme is not compared: behind a proxy that ends TLS we do not know our own.
 bool is_same_origin(std::string_view origin, std::string_view host) {
     std::string_view default_port;
     const std::string_view authority = origin_authority(origin, default_port);
@@ -85,8 +85,7 @@ std::string joined(const http::Request& request, std::string_view name) {
     return out;
 }
 
-/// Sections 4.1 and 4.2.1: what makes a request an opening handshake at all. nullopt: nothing is
-/// wrong.
+/// Why the request is not an opening handshake (Sections 4.1 and 4.2.1). nullopt: it is one.
 std::optional<ServerAnswer> refuse_malformed(const http::Request& request) {
     if (request.method != "GET") {
         return refuse(405, "A WebSocket is opened with GET.", "Allow", "GET");

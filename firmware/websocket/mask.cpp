@@ -20,7 +20,7 @@ bool has_avx2() {
 }
 
 namespace {
-const bool kAvx2 = has_avx2();  // false, which is right too, until the program has begun
+const bool kAvx2 = has_avx2();  // false during static initialisation, which is valid too
 }
 
 bool best(std::byte* bytes, std::size_t size, Key key) {

@@ -38,7 +38,7 @@ Function by_32;  ///< AVX2: only where `has_avx2()`
 #endif
 Function best;  ///< what this machine does fastest
 
-/// 16 bytes as the machine likes them best; compilers make of it what there is.
+/// A vector of 16 bytes; the compiler chooses the machine's instructions for it.
 using Word16 = std::uint64_t __attribute__((vector_size(16)));
 
 template <class Word>
@@ -102,7 +102,7 @@ template <class Word>
 }  // namespace masking
 
 /// XORs with the key, beginning at key byte `offset` modulo 4 (RFC 6455, Section 5.3); in place.
-/// True: what was written is all ASCII, so a text needs no further look; it costs nothing to know.
+/// True: the result is all ASCII, so a text needs no further check. This costs nothing.
 inline bool apply_mask(std::span<std::byte> bytes, std::array<std::byte, 4> key,
                        std::size_t offset = 0) {
     const masking::Key word = masking::turned(std::bit_cast<masking::Key>(key), offset);

@@ -1,4 +1,4 @@
-// Compiled for AVX2: what is here may be called only where there is AVX2.
+// Compiled for AVX2: call these functions only on a machine with AVX2.
 #include "firmware/websocket/mask_long.h"
 
 namespace holdfast::websocket::masking {

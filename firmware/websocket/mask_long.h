@@ -7,8 +7,8 @@ namespace holdfast::websocket::masking {
 /// Masks at least one word's size, a word a step. The unaligned ends are read first and written
 /// last, and the steps between are aligned: no step crosses a cache line, and nothing is left over.
 ///
-/// It calls nothing that is not a template of this `Word`, so that a file which is compiled for a
-/// better machine gives the linker no function that another file would use too.
+/// It calls only templates of this `Word`. So a file compiled for a better machine defines no
+/// function that the linker could use for another file.
 template <class Word>
 [[nodiscard]] bool long_payload(std::byte* bytes, std::size_t size, Key key) {
     std::byte* const end = bytes + size;

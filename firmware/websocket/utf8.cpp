@@ -7,7 +7,7 @@
 namespace holdfast::websocket {
 namespace {
 
-/// How many bytes at the end are a character that is not whole, as far as its lead tells.
+/// How many bytes at the end belong to an incomplete character, judged by its lead byte.
 std::size_t unfinished_at_end(ByteView bytes) {
     for (std::size_t size = 1; size <= 3 && size <= bytes.size(); ++size) {
         const auto byte = std::to_integer<unsigned>(bytes[bytes.size() - size]);
@@ -33,7 +33,7 @@ bool Utf8Validator::feed(ByteView bytes) {
     }
     const std::size_t unfinished = unfinished_at_end(bytes);
     const ByteView whole = bytes.first(bytes.size() - unfinished);
-    // One unfinished character before another: neither is whole, nor can become so.
+    // Two unfinished characters in a row: the first can never become complete.
     if (unfinished_at_end(whole) != 0 || !utf8::best(whole.data(), whole.size())) {
         return false;
     }
@@ -45,7 +45,7 @@ bool Utf8Validator::feed(ByteView bytes) {
     return true;
 }
 
-/// A byte of a character of more than one.
+/// A byte of a character of several bytes.
 bool Utf8Validator::take(std::byte byte) {
     const auto number = std::to_integer<unsigned>(byte);
     if (missing_ != 0) {
@@ -132,7 +132,7 @@ bool has_ssse3() {
 
 namespace {
 
-// False, which is right too, until the program has begun.
+// False during static initialisation, which is valid too.
 const bool kAvx2 = masking::has_avx2();
 const bool kSsse3 = has_ssse3();
 

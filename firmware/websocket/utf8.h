@@ -31,8 +31,8 @@ private:
 /// for the tests.
 namespace utf8 {
 
-/// Strict UTF-8. The text must not end inside a character: no byte of 0xc0 or above may stand so
-/// near the end that the bytes which it announces are not there.
+/// Strict UTF-8. The text must not end inside a character: after a byte of 0xc0 or above there must
+/// be all the bytes that it announces.
 using Function = bool(const std::byte* bytes, std::size_t size);
 
 Function by_character;  ///< on every machine; ASCII by words

@@ -14,9 +14,8 @@ namespace holdfast::websocket::utf8 {
 /// there.
 ///
 /// `Machine` has a `Vector`, the compiler's of 16 or 32 `std::uint8_t`, and `look_up(table,
-/// index)`, the one thing that compilers do not bring. It is a type of the file that uses it alone,
-/// so what is compiled for a better machine is no function that the linker would give to another
-/// file.
+/// index)`, the one operation that compilers do not provide. Each file has a `Machine` type of its
+/// own, so that the linker cannot use functions compiled for a better machine in another file.
 namespace fault {
 constexpr std::uint8_t kTooShort = 1u << 0u;   // a lead, and no continuation
 constexpr std::uint8_t kTooLong = 1u << 1u;    // ASCII, and a continuation
@@ -26,7 +25,7 @@ constexpr std::uint8_t kOverlong2 = 1u << 4u;  // c0 or c1, and a continuation
 constexpr std::uint8_t kTooLarge = 1u << 5u;   // f4 90 to f4 bf, f5 90 and above
 constexpr std::uint8_t kOverlong4 = 1u << 6u;  // f0 80 to f0 8f; the bit is also f5 80 and above
 constexpr std::uint8_t kTwoFollow = 1u << 7u;  // two continuations: right as third or fourth byte
-/// What the lower half of the first byte has no say in.
+/// The faults that do not depend on the lower half of the first byte.
 constexpr std::uint8_t kAnyLow = kTooShort | kTooLong | kTwoFollow;
 }  // namespace fault
 

@@ -1,4 +1,4 @@
-// Compiled for SSSE3: what is here may be called only where there is SSSE3.
+// Compiled for SSSE3: call these functions only on a machine with SSSE3.
 #include <tmmintrin.h>
 
 #include "firmware/websocket/utf8.h"

@@ -12,7 +12,7 @@ namespace holdfast::sensors {
 using ports::Driver;
 using ports::Sample;
 
-/// Where a driver looks: "/" on a device, a made-up tree in a test.
+/// The root directory of a driver: "/" on a device, a prepared tree in a test.
 struct Root {
     std::filesystem::path path = "/";
 };

@@ -9,10 +9,10 @@ namespace holdfast::sensors {
 namespace {
 
 constexpr unsigned kSamplesBetweenScans = 60;
-/// Devices that come and go under ever new names must not fill the memory.
+/// A limit, because devices may come and go under ever new names.
 constexpr std::size_t kSourceLimit = 4096;
 
-/// The exact decimal where it fits, which is nearly always; else what doubles make of it.
+/// Exact as a decimal where that fits, which is nearly always; otherwise computed with doubles.
 Result<telemetry::Value> read_value(const Source& source) {
     auto value = read_decimal(source.input);
     Result<Decimal> offset = Decimal{};
@@ -44,7 +44,7 @@ Result<telemetry::Value> read_value(const Source& source) {
            Decimal{1, source.digits}.to_double();
 }
 
-/// Two values of one device that are called the same keep the names of their files beside it.
+/// If two values of one device have the same name, the names of their files are added.
 void make_unique_within(std::vector<Source>& sources, std::size_t begin) {
     std::map<std::string, std::size_t> count;
     for (std::size_t i = begin; i < sources.size(); ++i) {
@@ -99,7 +99,8 @@ void FileDriver::look_for_devices() {
         describe_(devices[i], name_ + "/" + names[i], found);
         make_unique_within(found, begin);
     }
-    // What vanished stays, to be reported until it returns, under whichever path it then has.
+    // A vanished device stays in the list and is reported until it returns, whatever its path is
+    // then.
     std::set<std::string_view> found_names;
     for (const Source& source : found) {
         found_names.insert(source.channel.name);

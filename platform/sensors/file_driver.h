@@ -23,27 +23,27 @@ struct Source {
 /// A device as sysfs lists it.
 struct Device {
     std::string directory;
-    std::string
-        id;  ///< what tells it from others of its name, over a reload of its module if possible
+    std::string id;  ///< distinguishes devices of the same name; survives a reload of the module if
+                     ///< possible
     std::string name;  ///< what its driver calls it; often not unique
 };
 
-/// Gives devices names for channels, and keeps them: a device that has a name does not lose it
-/// because a second one of that kind appears. Devices that share a name get their id with it.
+/// Gives devices names for channels, and keeps them: a device does not lose its name when a second
+/// one of that kind appears. Devices with the same name get their id added to it.
 class DeviceNames {
 public:
-    /// One name a device, in their order.
+    /// One name for each device, in the order of the devices.
     [[nodiscard]] std::vector<std::string> assign(const std::vector<Device>& devices);
 
 private:
     std::map<std::string, std::string> id_of_name_;
 };
 
-/// A driver of values that stand in files of sysfs, a file a value. It looks for devices at the
-/// first sample, after a failure (less and less often while that lasts), and every 60 samples.
+/// A driver whose values are files of sysfs, one value a file. It looks for devices at the first
+/// sample, every 60 samples, and after a failure (less and less often while the failure lasts).
 class FileDriver final : public Driver {
 public:
-    /// Finds the devices there are now.
+    /// Lists the devices that exist now.
     using Scan = std::vector<Device> (*)(const std::filesystem::path& root);
     /// Appends what `device`, called `prefix` ("hwmon/coretemp"), has.
     using Describe = void (*)(const Device& device, const std::string& prefix,
@@ -67,9 +67,9 @@ private:
     unsigned patience_ = 1;  ///< samples between scans while something fails
 };
 
-/// Directories under `root`/`where` whose names begin with `begin`, each with the name that stands
-/// in its file `name_file` (or that of the directory). Devices whose directory has a link "device"
-/// are told apart by what it points to.
+/// Directories under `root`/`where` whose names begin with `begin`. A device's name is the content
+/// of its file `name_file`, or the directory's name. If the directory has a link "device", its
+/// target is the device's id.
 [[nodiscard]] std::vector<Device> find_devices(const std::filesystem::path& root,
                                                std::string_view where, std::string_view begin,
                                                std::string_view name_file);

@@ -78,7 +78,7 @@ Source describe_channel(const Device& device, const std::string& prefix, const s
         source.scale = find_attribute(device, stem, type, "_scale");
         source.offset = find_attribute(device, stem, type, "_offset");
     }
-    // Without a scale, a raw value is a number of its converter's steps, not of any unit.
+    // Without a scale a raw value counts the converter's steps, and has no unit.
     const Quantity* quantity = raw && source.scale.empty() ? nullptr : find_quantity(type);
     if (quantity != nullptr) {
         source.channel.unit = quantity->unit;
@@ -98,7 +98,7 @@ void describe(const Device& device, const std::string& prefix, std::vector<Sourc
             stem.ends_with("_trough")) {
             continue;
         }
-        // What the driver has processed itself is to be preferred.
+        // A value that the kernel's driver has processed itself is preferred.
         if (raw && file_exists(device.directory + "/" + stem + "_input")) {
             continue;
         }

@@ -14,7 +14,7 @@ std::span<char> LineSplitter::room() {
 
 void LineSplitter::take(std::size_t size, std::vector<std::string_view>& lines,
                         std::vector<std::uint64_t>& too_long) {
-    // What was held before has no newline in it.
+    // The bytes kept before have no newline in them.
     std::size_t scanned = filled_;
     filled_ += size;
     while (const void* newline = std::memchr(buffer_.data() + scanned, '\n', filled_ - scanned)) {

@@ -8,30 +8,29 @@
 
 namespace holdfast::sensors {
 
-/// Cuts a byte stream into lines. Holds the unfinished last line, never more than the limit and one
-/// chunk of it. Use: read into `room`, `take`, use the lines, `compact`.
+/// Cuts a byte stream into lines. Keeps the unfinished last line, at most the limit plus one chunk.
+/// Use: read into `room`, `take`, use the lines, `compact`.
 class LineSplitter {
 public:
     static constexpr std::size_t kChunkSizeBytes = 64u << 10u;
 
     explicit LineSplitter(std::size_t line_limit_bytes) : limit_(line_limit_bytes) {}
 
-    /// A chunk's worth of space behind what is held.
+    /// Space for one chunk, after the bytes that are kept.
     [[nodiscard]] std::span<char> room();
     /// `size` bytes were read into `room`. Appends the lines that are complete now, without "\n" or
-    /// "\r\n", and the offsets of those that were found to be too long. The views are valid until
-    /// `compact`.
+    /// "\r\n", and the offsets of lines that are too long. The views are valid until `compact`.
     void take(std::size_t size, std::vector<std::string_view>& lines,
               std::vector<std::uint64_t>& too_long);
-    /// The source has ended: what is held is a line too, though without its newline.
+    /// The source has ended: the kept bytes are a line too, although its newline is missing.
     void finish(std::vector<std::string_view>& lines);
     void compact();
-    /// Forgets what is held; the next byte is at `offset`.
+    /// Drops the kept bytes; the next byte is at `offset`.
     void restart(std::uint64_t offset);
 
-    /// Behind the last newline.
+    /// The offset after the last newline.
     [[nodiscard]] std::uint64_t offset() const { return offset_; }
-    /// Of the next byte to read.
+    /// The offset of the next byte to read.
     [[nodiscard]] std::uint64_t read_offset() const { return base_ + filled_; }
 
 private:

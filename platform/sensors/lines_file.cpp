@@ -19,8 +19,8 @@ using Clock = std::chrono::steady_clock;
 /// writer may still have it open.
 constexpr std::chrono::seconds kRotationGrace{1};
 
-/// What tells a file from every other, also from one that is given its inode after its end: the
-/// inode, mixed with the time of birth where the file system knows it. 63 bits, never 0.
+/// Identifies a file, also against a later file with the same inode: the inode, mixed with the time
+/// of birth where the file system knows it. 63 bits, never 0.
 std::uint64_t identify(int descriptor) {
     struct statx status{};
     if (statx(descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0) {
@@ -73,7 +73,7 @@ public:
           limit_(line_limit_bytes),
           start_(start),
           inotify_(io) {
-        // Without inotify (its instances are counted) looking once a second has to do.
+        // Without inotify (its instances are limited) the file is checked once a second only.
         if (const int descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC); descriptor >= 0) {
             boost::system::error_code error;
             inotify_.assign(descriptor, error);
@@ -169,7 +169,7 @@ private:
         Descriptor file = open_to_read(path_);
         const int why = errno;
         if (start_.inode != 0 && (!file.is_open() || identify(file.number()) != start_.inode)) {
-            // It was renamed while nobody looked: its rest comes first.
+            // The file was renamed between two looks: the rest of the renamed file comes first.
             if (Descriptor renamed = find_renamed(); renamed.is_open()) {
                 file = std::move(renamed);
             }
@@ -207,8 +207,8 @@ private:
         }
     }
 
-    /// A neighbour whose name begins with the file's own (readings.jsonl.1), and which is the file
-    /// that `start_` speaks of.
+    /// A file in the same directory whose name begins with this file's name (readings.jsonl.1), and
+    /// which is the file that `start_` refers to.
     [[nodiscard]] Descriptor find_renamed() const {
         const std::filesystem::path path(path_);
         const std::string name = path.filename();
@@ -232,8 +232,7 @@ private:
         return parent.empty() ? "." : parent;
     }
 
-    /// Asks to be told when the file grows, and when its directory gets a file. Asking again is no
-    /// harm.
+    /// Watches the file for growth and its directory for new files. May be called again.
     void watch() {
         if (!inotify_.is_open()) {
             return;
@@ -258,7 +257,7 @@ private:
             if (error) {
                 return;
             }
-            // Which event it was does not matter: a turn looks at everything.
+            // The kind of event does not matter: a turn checks everything.
             std::array<char, 4096> events;
             while (read(inotify_.native_handle(), events.data(), events.size()) > 0) {
             }

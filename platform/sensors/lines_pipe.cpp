@@ -36,8 +36,8 @@ private:
             return;
         }
         for (int chunks = 0; chunks < kChunksPerTurn; ++chunks) {
-            // Standard input may be shared with others and is left blocking, so each read is asked
-            // for before.
+            // Standard input may be shared with other processes and stays blocking, so each read
+            // waits until the input is readable.
             if (!readable_now(pipe_.native_handle())) {
                 check_path();
                 return;
@@ -65,8 +65,7 @@ private:
         ask_for_turn();
     }
 
-    /// Nothing to read now: waits for more, unless the FIFO that has this name is another one by
-    /// now.
+    /// Nothing to read now: waits for more, unless another FIFO has this name by now.
     void check_path() {
         struct stat here{};
         struct stat there{};

@@ -27,7 +27,7 @@ std::string_view take_line(std::string_view& text) {
     return line;
 }
 
-/// A counter of the kernel; those beyond 63 bits have gone wrong long before.
+/// A counter of the kernel; no sound counter reaches 63 bits.
 std::optional<std::int64_t> parse_counter(std::string_view word) {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
@@ -37,7 +37,7 @@ std::optional<std::int64_t> parse_counter(std::string_view word) {
     return number;
 }
 
-/// Fills `counters` from the front of `text`. False: something else stands there.
+/// Fills `counters` from the front of `text`. False: the text does not hold so many numbers.
 bool take_counters(std::string_view text, std::span<std::int64_t> counters) {
     for (std::int64_t& counter : counters) {
         const auto number = parse_counter(take_word(text));
@@ -73,7 +73,7 @@ public:
             const std::string file = proc_ + "/" + std::string(kParts.at(i).file);
             const auto read = read_whole(file, text_);
             if (!read) {
-                // A kernel may be built without; only what was there once is missed.
+                // A kernel may be built without it; only a file that existed before is an error.
                 if (seen_.at(i) || read.error().code != ErrorCode::not_found) {
                     failures.add(read.error());
                 }
@@ -169,7 +169,7 @@ private:
             std::clamp(total_since - (idle - cpu_idle_), std::int64_t{0},
                        std::max(total_since, std::int64_t{0}));
         if (cpu_known_ && total_since > 0) {
-            // In hundredths of a percent: more would be noise of the tick.
+            // In hundredths of a percent: more digits would be noise of the kernel's tick.
             const Decimal share{(busy_since * 10'000 + total_since / 2) / total_since, 2};
             add(out, "cpu/busy", "%", share.to_double());
         }

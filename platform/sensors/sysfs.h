@@ -18,8 +18,8 @@ struct Decimal {
     int digits = 0;
 
     /// The double nearest to the decimal, as long as the mantissa has less than 54 bits: both
-    /// operands of the one division are then exact. So 45123 m°C are 45.123 °C, which travel
-    /// upstream in few bytes.
+    /// operands of the one division are then exact. So 45123 m°C become 45.123 °C, which is encoded
+    /// in few bytes.
     [[nodiscard]] double to_double() const;
 };
 
@@ -29,8 +29,8 @@ struct Decimal {
 [[nodiscard]] std::optional<Decimal> add(Decimal a, Decimal b);
 [[nodiscard]] std::optional<Decimal> multiply(Decimal a, Decimal b);
 
-/// The file's text without the blanks at its end, as a view into `buffer`; what does not fit is
-/// left out. Errors: not_found (no such file or device), io. Both name the file.
+/// The file's text without the blanks at its end, as a view into `buffer`; text that does not fit
+/// is cut off. Errors: not_found (no such file or device), io. Both name the file.
 [[nodiscard]] Result<std::string_view> read_text(const std::string& file, std::span<char> buffer);
 /// The whole file into `text`, whose memory is used again. Errors as `read_text`.
 [[nodiscard]] Result<void> read_whole(const std::string& file, std::string& text);
@@ -46,7 +46,7 @@ struct Decimal {
 /// "FILE: holds "…", which is no number".
 [[nodiscard]] Error garbage(const std::string& file, std::string_view text);
 
-/// Collects what went wrong in one sample: the first error, and how many more there were.
+/// Collects the errors of one sample: the first one, and the number of further ones.
 class Failures {
 public:
     void add(Error error);

@@ -188,7 +188,7 @@ int Disk::Vfs::read(sqlite3_file* file, void* to, int size, sqlite3_int64 at) {
     if (!self.alive()) {
         return SQLITE_IOERR_READ;
     }
-    if (fires(self.disk->read_failure_)) {
+    if (self.disk->fires(self.disk->read_failure_)) {
         return SQLITE_IOERR_READ;
     }
     const Bytes& bytes = self.file->seen;
@@ -211,7 +211,7 @@ int Disk::Vfs::write(sqlite3_file* file, const void* from, int size, sqlite3_int
     Disk& disk = *self.disk;
     ByteView bytes{static_cast<const std::byte*>(from), static_cast<std::size_t>(size)};
     const auto where = static_cast<std::size_t>(at);
-    if (fires(disk.write_failure_)) {
+    if (disk.fires(disk.write_failure_)) {
         bytes = bytes.first(bytes.size() / 2);
         if (disk.fits(*self.file, where + bytes.size())) {
             disk.write(*self.file, where, bytes);
@@ -219,6 +219,7 @@ int Disk::Vfs::write(sqlite3_file* file, const void* from, int size, sqlite3_int
         return code(disk.write_failure_.fault, SQLITE_IOERR_WRITE);
     }
     if (!disk.fits(*self.file, where + bytes.size())) {
+        ++disk.counters_.failures;
         return SQLITE_FULL;
     }
     disk.write(*self.file, where, bytes);
@@ -231,7 +232,7 @@ int Disk::Vfs::truncate(sqlite3_file* file, sqlite3_int64 size) {
         return SQLITE_IOERR_TRUNCATE;
     }
     self.disk->counters_.truncates += 1;
-    if (fires(self.disk->truncate_failure_)) {
+    if (self.disk->fires(self.disk->truncate_failure_)) {
         return code(self.disk->truncate_failure_.fault, SQLITE_IOERR_TRUNCATE);
     }
     auto wanted = static_cast<std::size_t>(size);
@@ -250,7 +251,7 @@ int Disk::Vfs::sync(sqlite3_file* file, int /*flags*/) {
         return SQLITE_IOERR_FSYNC;
     }
     self.disk->counters_.syncs += 1;
-    if (fires(self.disk->sync_failure_)) {
+    if (self.disk->fires(self.disk->sync_failure_)) {
         return code(self.disk->sync_failure_.fault, SQLITE_IOERR_FSYNC);
     }
     self.disk->sync(*self.file);
@@ -319,7 +320,7 @@ int Disk::Vfs::control(sqlite3_file* file, int operation, void* argument) {
         return SQLITE_OK;
     }
     self.disk->counters_.writes += 1;
-    if (fires(self.disk->write_failure_) || !self.disk->fits(*self.file, wanted)) {
+    if (self.disk->fires(self.disk->write_failure_) || !self.disk->fits(*self.file, wanted)) {
         return SQLITE_IOERR_WRITE;  // as unixFile answers, for whatever reason
     }
     self.disk->resize(*self.file, wanted);
@@ -351,6 +352,7 @@ bool Disk::fires(Failure& failure) {
         return false;
     }
     failure.nth = failure.lasting ? 1 : 0;
+    ++counters_.failures;
     return true;
 }
 
@@ -441,6 +443,14 @@ void Disk::power_cut(std::optional<std::uint64_t> seed) {
         lose_power(file, random);
         file.name_durable = true;
         ++entry;
+    }
+}
+
+void Disk::abandon() {
+    ++generation_;
+    for (const auto& [path, file] : names_) {
+        file->exclusive = false;
+        file->shared = 0;
     }
 }
 

@@ -55,6 +55,9 @@ public:
     /// sector by sector: the torn writes of a real disk. Files that are open fail from now on, and
     /// do nothing more to the disk.
     void power_cut(std::optional<std::uint64_t> seed = std::nullopt);
+    /// The program ends without closing its files: they fail from now on, and do nothing more to
+    /// the disk. What was written is there.
+    void abandon();
 
     struct Counters {
         std::uint64_t writes = 0;
@@ -63,6 +66,7 @@ public:
         std::uint64_t bytes_read = 0;
         std::uint64_t syncs = 0;
         std::uint64_t truncates = 0;
+        std::uint64_t failures = 0;  ///< of all of these
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
 
@@ -90,7 +94,7 @@ private:
 
     static constexpr std::size_t kSectorBytes = 512;
 
-    [[nodiscard]] static bool fires(Failure& failure);
+    [[nodiscard]] bool fires(Failure& failure);
     [[nodiscard]] bool fits(const File& file, std::size_t new_size) const;
     void write(File& file, std::size_t at, ByteView bytes);
     void resize(File& file, std::size_t size);

@@ -162,7 +162,8 @@ bool Network::send(SocketId socket, ByteView bytes) {
     const std::uint64_t id = stream_of(socket);
     const Side side = side_of(socket);
     Stream* stream = find(id);
-    if (stream == nullptr || stream->ends[side].handler == nullptr || stream->connecting) {
+    if (stream == nullptr || stream->ends[side].handler == nullptr || stream->connecting ||
+        stream->ends[side].fin_sent) {
         return true;
     }
     stream->ends[side].unsent += bytes.size();
@@ -177,7 +178,7 @@ bool Network::send(SocketId socket, ByteView bytes) {
         bytes = bytes.subspan(size);
     }
     End& end = stream->ends[side];
-    end.wants_writable = end.wants_writable || end.unsent > kSendLimitBytes;
+    end.wants_writable = end.wants_writable || end.unsent > end.limit;
     return !end.wants_writable;
 }
 
@@ -242,7 +243,7 @@ void Network::hand_over(std::uint64_t id, Side to, Bytes piece) {
     Stream& stream = *find(id);
     End& from = stream.ends[other(to)];
     from.unsent -= piece.size();
-    if (from.wants_writable && from.unsent <= kSendLimitBytes / 2) {
+    if (from.wants_writable && from.unsent <= from.limit / 2) {
         from.wants_writable = false;
         clock_.after(leg(*stream.path), [this, id, side = other(to)] {
             Stream* again = find(id);
@@ -278,9 +279,23 @@ void Network::resume(SocketId socket) {
             again = find(id);
         }
         if (again != nullptr && again->ends[side].fin_waits && again->ends[side].inbox.empty()) {
-            end(id, side, {ErrorCode::closed, text_of(ErrorCode::closed)});
+            again->ends[side].fin_waits = false;
+            finish(id, side);
         }
     });
+}
+
+void Network::limit(SocketId socket, std::size_t bytes) {
+    if (Stream* stream = find(stream_of(socket))) {
+        stream->ends[side_of(socket)].limit = bytes;
+    }
+}
+
+void Network::hand_to(SocketId socket, Handler& handler) {
+    Stream* stream = find(stream_of(socket));
+    if (stream != nullptr && stream->ends[side_of(socket)].handler != nullptr) {
+        stream->ends[side_of(socket)].handler = &handler;
+    }
 }
 
 Network::Progress Network::progress(SocketId socket) const {
@@ -301,6 +316,13 @@ std::size_t Network::open_sockets(const std::string& host) const {
         }
     }
     return count;
+}
+
+std::size_t Network::open_clients(const std::string& host) const {
+    return static_cast<std::size_t>(std::ranges::count_if(streams_, [&host](const auto& entry) {
+        const End& end = entry.second.ends[client_side];
+        return end.handler != nullptr && end.host == host;
+    }));
 }
 
 // ---- Ends
@@ -328,7 +350,25 @@ void Network::deliver_end(std::uint64_t id, Side to, ErrorCode code) {
         stream->ends[to].fin_waits = true;
         return;
     }
-    end(id, to, {code, text_of(code)});
+    if (code == ErrorCode::closed) {
+        finish(id, to);
+    } else {
+        end(id, to, {code, text_of(code)});
+    }
+}
+
+/// The peer's FIN is there, and all before it was taken.
+void Network::finish(std::uint64_t id, Side side) {
+    Stream* stream = find(id);
+    if (stream->ends[side].handler == nullptr ||
+        !stream->ends[side].handler->finished(id * 2 + side)) {
+        return;
+    }
+    stream = find(id);
+    if (stream != nullptr && stream->ends[side].handler != nullptr) {
+        shut_output(id * 2 + side);
+        end(id, side, {ErrorCode::closed, text_of(ErrorCode::closed)});
+    }
 }
 
 /// FIN or RST, from an end to the other.
@@ -348,11 +388,20 @@ void Network::close(std::uint64_t id, Side side) {
     forget_if_over(id);
 }
 
+void Network::shut_output(SocketId socket) {
+    const std::uint64_t id = stream_of(socket);
+    Stream* stream = find(id);
+    if (stream != nullptr && stream->ends[side_of(socket)].handler != nullptr &&
+        !std::exchange(stream->ends[side_of(socket)].fin_sent, true)) {
+        send_end(id, side_of(socket), ErrorCode::closed);
+    }
+}
+
 void Network::shut(SocketId socket) {
     const std::uint64_t id = stream_of(socket);
     Stream* stream = find(id);
     if (stream != nullptr && stream->ends[side_of(socket)].handler != nullptr) {
-        send_end(id, side_of(socket), ErrorCode::closed);
+        shut_output(socket);
         close(id, side_of(socket));
     }
 }

@@ -64,6 +64,9 @@ public:
     /// `bytes` may be changed.
     virtual void received(SocketId socket, std::span<std::byte> bytes) = 0;
     virtual void writable(SocketId) {}
+    /// The peer will send no more. True: `ended` (closed) follows, and a FIN goes back behind what
+    /// was sent in this call. False: the socket has more to send, and is shut when it has.
+    virtual bool finished(SocketId) { return true; }
     /// It is over, or did not come about; the socket is no more. closed: FIN; io: RST; timeout;
     /// refused; not_found.
     virtual void ended(SocketId socket, const Error& error) = 0;
@@ -76,7 +79,8 @@ public:
 /// lost is repeated for a while; an end that vanished is noticed by who sends to it, or never.
 class Network {
 public:
-    /// Bytes that one end has sent and the other has not taken: above it `send` says so.
+    /// Bytes that one end has sent and the other has not taken: above it `send` says so, unless
+    /// `limit` has said otherwise.
     static constexpr std::size_t kSendLimitBytes = 256u << 10;
     /// What was sent and not acknowledged for so long ends the stream.
     static constexpr Duration kRetransmission = std::chrono::minutes(15);
@@ -100,6 +104,12 @@ public:
     SocketId connect(const std::string& from, Path& path, Handler& handler, Duration timeout);
     /// False: more waits than is good; `writable` will be told.
     bool send(SocketId socket, ByteView bytes);
+    /// Above so many bytes `send` says that more waits than is good.
+    void limit(SocketId socket, std::size_t bytes);
+    /// From now on `handler` is told.
+    void hand_to(SocketId socket, Handler& handler);
+    /// FIN behind what was sent, and nothing can be sent any more; what the peer says is told.
+    void shut_output(SocketId socket);
     /// FIN behind what was sent. Nothing more is told of the socket.
     void shut(SocketId socket);
     /// RST. Nothing more is told of the socket.
@@ -128,6 +138,8 @@ public:
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] std::size_t open_sockets(const std::string& host) const;
+    /// Those of them that it has opened itself.
+    [[nodiscard]] std::size_t open_clients(const std::string& host) const;
     /// Tells of all that happens to streams, if it is set.
     std::function<void(const std::string&)> trace;
 
@@ -138,7 +150,9 @@ private:
         std::string host;
         bool paused = false;
         bool wants_writable = false;
+        bool fin_sent = false;
         std::size_t unsent = 0;  ///< by this end, not taken by the other
+        std::size_t limit = kSendLimitBytes;
         Progress progress;
         Instant delivered{};      ///< to this end: in order
         Instant busy{};           ///< the bottleneck, by what this end sent
@@ -178,6 +192,7 @@ private:
     void deliver(std::uint64_t id, Side to, Bytes piece);
     void hand_over(std::uint64_t id, Side to, Bytes piece);
     void deliver_end(std::uint64_t id, Side to, ErrorCode code);
+    void finish(std::uint64_t id, Side side);
     void end(std::uint64_t id, Side side, const Error& error);
     void vanish(std::uint64_t id, Side from);
     void send_end(std::uint64_t id, Side from, ErrorCode code);

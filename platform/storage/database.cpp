@@ -15,7 +15,8 @@ namespace {
 constexpr int kChunkBytes = 64 << 10;
 /// Of a frame in the WAL (sqlite.org/fileformat2.html, section 4.1).
 constexpr std::int64_t kFrameHeaderBytes = 24;
-/// A WAL that could not be checkpointed for so long takes no more.
+/// A WAL that could not be checkpointed takes no more commits when it has reached this many times
+/// `wal_bytes`.
 constexpr std::int64_t kWalGrowthLimit = 4;
 
 int remember_frames(void* frames, sqlite3* /*handle*/, const char* /*schema*/, int count) {
@@ -159,9 +160,9 @@ Result<void> Database::Connection::checkpoint_if_due() {
     return wal_bytes() < wal_limit_bytes ? Result<void>{} : checkpoint();
 }
 
-/// Gives the database file the space that the checkpoint of this transaction will need. Otherwise a
-/// disk could become full with a WAL that cannot be checkpointed: then not even deleting would be
-/// possible, and the journal could not recover by delivering what it has.
+/// Reserves the space in the database file that the checkpoint of this transaction will need.
+/// Otherwise the disk could become full with a WAL that cannot be checkpointed. Then not even rows
+/// could be deleted, and the journal could not recover by delivering its readings.
 Result<void> Database::Connection::reserve() {
     auto pages = number("PRAGMA page_count");
     if (!pages) {
@@ -313,7 +314,7 @@ Result<void> Transaction::commit() {
         }
         return done;
     }
-    // What was committed is durable whether or not this succeeds; `begin` looks after a failure.
+    // The commit is durable whether or not this succeeds; after a failure `begin` tries again.
     (void)connection.checkpoint_if_due();
     return {};
 }

@@ -81,8 +81,8 @@ int copy(OpenFile& from, OpenFile& to) {
 Result<void> move_by_copy(sqlite3_vfs& vfs, const Path& from, const Path& to) {
     int code = SQLITE_OK;
     {
-        // The name of a main database must be followed by the URI parameters that SQLite keeps
-        // behind it; a journal's need not, which is why both files are opened as that.
+        // SQLite stores URI parameters after the name of a main database, and a VFS may read them.
+        // It does not do so for a journal, so both files are opened as journals.
         OpenFile source(vfs, from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_SUPER_JOURNAL);
         OpenFile target(vfs, to,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_SUPER_JOURNAL);

@@ -12,7 +12,7 @@ namespace holdfast::ports {
 /// SQLite's (extended) result code as one of ours.
 [[nodiscard]] ErrorCode error_code(int code);
 
-/// `what` and SQLite's own words for the failure that `handle` has just reported.
+/// `what` and SQLite's message for the failure that `handle` has just reported.
 [[nodiscard]] std::unexpected<Error> sqlite_error(sqlite3* handle, int code, std::string_view what);
 
 }  // namespace holdfast::ports

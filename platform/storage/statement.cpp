@@ -47,8 +47,8 @@ std::unexpected<Error> sqlite_error(sqlite3* handle, int code, std::string_view 
             message.append(" (").append(detail).append(")");
         }
     }
-    // Meaningful only where the operating system was asked; elsewhere SQLite leaves an older number
-    // there.
+    // The number is valid only after a failed call of the operating system; otherwise SQLite leaves
+    // an older number there.
     const bool from_system =
         (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN || code == SQLITE_FULL;
     if (const int number = handle == nullptr ? 0 : sqlite3_system_errno(handle);

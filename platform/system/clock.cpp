@@ -1,8 +1,10 @@
 #include "platform/system/clock.h"
 
 #include <ctime>
+#include <sys/timex.h>
 
 #include "firmware/base/check.h"
+#include "platform/system/entropy.h"
 
 namespace holdfast::system {
 namespace {
@@ -23,6 +25,13 @@ Instant monotonic_now() {
 
 WallTime wall_now() {
     return WallTime(read_clock(CLOCK_REALTIME));
+}
+
+SystemClock::SystemClock() : boot_(system::boot_id()) {}
+
+bool SystemClock::is_synchronised() const {
+    timex state{};
+    return ::adjtimex(&state) >= 0 && (state.status & STA_UNSYNC) == 0;
 }
 
 }  // namespace holdfast::system

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "firmware/base/clock.h"
+#include "firmware/ports/clock.h"
 
 namespace holdfast::system {
 
@@ -10,5 +11,16 @@ namespace holdfast::system {
 [[nodiscard]] inline Now now() {
     return {monotonic_now(), wall_now()};
 }
+
+class SystemClock final : public ports::Clock {
+public:
+    SystemClock();
+    [[nodiscard]] Now now() const override { return system::now(); }
+    [[nodiscard]] bool is_synchronised() const override;
+    [[nodiscard]] std::uint64_t boot_id() const override { return boot_; }
+
+private:
+    std::uint64_t boot_;
+};
 
 }  // namespace holdfast::system

@@ -16,7 +16,7 @@ void fill_from_kernel(std::span<std::byte> bytes) {
     while (!bytes.empty()) {
         const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
         if (got < 0) {
-            // Without randomness nothing that follows would be safe, so there is no going on.
+            // Without random numbers nothing that follows would be safe, so the program ends.
             HOLDFAST_CHECK(errno == EINTR);
             continue;
         }
@@ -39,7 +39,7 @@ void SystemEntropy::fill(std::span<std::byte> bytes) {
         fill_from_kernel(block_);
         used_ = 0;
     }
-    // What was given out must not be found in memory later.
+    // Bytes that were given out must not stay in memory.
     const auto from = std::span(block_).subspan(used_, bytes.size());
     std::ranges::copy(from, bytes.begin());
     explicit_bzero(from.data(), from.size());

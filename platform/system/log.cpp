@@ -41,7 +41,7 @@ bool standard_error_is_journal() {
            stream == std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
-/// An event is one line: what a peer put into a message must neither forge a second one nor steer a
+/// An event is one line: text of a peer in a message must not forge a second line or control a
 /// terminal.
 void append_escaped(std::string& line, std::string_view message) {
     constexpr std::string_view kDigits = "0123456789abcdef";
@@ -131,6 +131,21 @@ bool set_level(std::string_view name) {
 void write(Level level, std::string_view message) {
     if (level != Level::off) {
         logger().log(entry(level).level, spdlog::string_view_t(message.data(), message.size()));
+    }
+}
+
+void SystemLog::write(Level level, std::string_view message) {
+    switch (level) {
+        case Level::trace:
+            return log::write(log::Level::trace, message);
+        case Level::debug:
+            return log::write(log::Level::debug, message);
+        case Level::info:
+            return log::write(log::Level::info, message);
+        case Level::warning:
+            return log::write(log::Level::warning, message);
+        case Level::error:
+            return log::write(log::Level::error, message);
     }
 }
 

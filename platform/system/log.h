@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "firmware/ports/log.h"
+
 namespace holdfast::log {
 
 /// The log goes to standard error, a line an event: "2026-11-20T10:00:00.123Z info  uplink:
@@ -11,7 +13,7 @@ namespace holdfast::log {
 enum class Level { trace, debug, info, warning, error, off };
 
 void set_level(Level level);
-/// nullopt-like: returns false for an unknown name and changes nothing.
+/// False for an unknown name; nothing changes then.
 bool set_level(std::string_view name);
 void write(Level level, std::string_view message);
 
@@ -27,5 +29,11 @@ inline void warning(std::string_view message) {
 inline void error(std::string_view message) {
     write(Level::error, message);
 }
+
+/// This log as a node writes to it.
+class SystemLog final : public ports::Log {
+public:
+    void write(Level level, std::string_view message) override;
+};
 
 }  // namespace holdfast::log

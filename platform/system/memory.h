@@ -2,8 +2,8 @@
 
 namespace holdfast::system {
 
-/// Gives memory that is free inside the heap back to the kernel. Takes some 100 us: for the end of
-/// a burst, not for every turn.
+/// Gives free memory of the heap back to the kernel. Takes some 100 us: for the end of a burst, not
+/// for every turn.
 void give_back_memory();
 
 }  // namespace holdfast::system

@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "platform/system/memory.h"
+
 namespace holdfast::system {
 namespace {
 
@@ -59,11 +61,19 @@ std::optional<Duration> watchdog_interval() {
     if (!interval || *interval <= 0) {
         return std::nullopt;
     }
-    // A child inherits the variables, but is not who is watched.
+    // A child process inherits the variables, but systemd watches its parent.
     if (std::getenv("WATCHDOG_PID") != nullptr && number_in("WATCHDOG_PID") != getpid()) {
         return std::nullopt;
     }
     return Duration(*interval);
+}
+
+void Systemd::alive() {
+    notify("WATCHDOG=1");
+}
+
+void Systemd::give_back_memory() {
+    system::give_back_memory();
 }
 
 }  // namespace holdfast::system

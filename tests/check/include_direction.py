@@ -30,7 +30,7 @@ FIRMWARE = {
 # What platform may know of firmware: the ports that it implements and the vocabulary, not what is built with them.
 PLATFORM_MAY_SEE = {"base", "ports", "telemetry"}
 # Headers beside these: `connect` has a proxy open the way, before anything above it has a stream to speak on.
-PLATFORM_MAY_SEE_TOO = {("net", "firmware/http/proxy.h")}
+PLATFORM_MAY_SEE_TOO = {("net", "firmware/http/proxy.h"), ("simulated", "firmware/http/proxy.h")}
 # Sockets, files, clocks, threads and random numbers come in from outside, so that tests can be in their place.
 OUTSIDE_WORLD = re.compile(
     r"boost/asio|netinet/|arpa/"

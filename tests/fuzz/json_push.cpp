@@ -2,7 +2,7 @@
 // not at all, its answers are JSON, and what was taken is in the journal once and in order.
 #include <boost/json.hpp>
 
-#include "firmware/hub/push.h"
+#include "firmware/ingest/push.h"
 #include "tests/firmware/journal/journal_desk.h"
 #include "tests/firmware/telemetry/batches.h"
 #include "tests/fuzz/input.h"
@@ -31,7 +31,7 @@ class Sender {
 public:
     explicit Sender(bool numbered) : numbered_(numbered), desk_(options()) { connect(); }
 
-    void send(std::string_view text, hub::Stamp stamp) {
+    void send(std::string_view text, ingest::Stamp stamp) {
         const auto readings = telemetry::parse_readings(text, kLimits);
         const std::uint64_t next = desk_.journal->next_position();
         if (const auto answer = push_->received(text, stamp, desk_.now)) {
@@ -65,7 +65,7 @@ public:
     }
 
     void connect() {
-        push_ = std::make_unique<hub::PushSession>(hub::Shared{*desk_.journal, fleet_, live_},
+        push_ = std::make_unique<ingest::PushSession>(hub::Shared{*desk_.journal, fleet_, live_},
                                                    std::string(numbered_ ? kSource : ""), kLimits);
         before_this_connection_ = values_.size();
         HOLDFAST_CHECK(push_->greeting().has_value() == numbered_);
@@ -100,7 +100,7 @@ private:
     Desk desk_;
     hub::Fleet fleet_;
     hub::LiveFeed live_;
-    std::unique_ptr<hub::PushSession> push_;
+    std::unique_ptr<ingest::PushSession> push_;
     std::vector<telemetry::Value> values_;
     std::size_t before_this_connection_ = 0;
     std::uint64_t through_ = 0;
@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const unsigned mode = input.byte();
     Sender sender((mode & 1u) != 0);
     // The clock may be unknown, or become known on the way.
-    const hub::Stamp stamps[] = {{(mode & 2u) != 0 ? 77u : 0u, 5}, {0, 6}};
+    const ingest::Stamp stamps[] = {{(mode & 2u) != 0 ? 77u : 0u, 5}, {0, 6}};
     std::string_view rest = as_text(input.rest());
     for (std::size_t count = 0; !rest.empty(); ++count) {
         const std::string line(rest.substr(0, rest.find('\n')));

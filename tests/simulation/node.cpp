@@ -87,7 +87,7 @@ void Node::start() {
     const bool owes_fix = std::ranges::any_of(opened.notes, [this](const journal::Note& note) {
         return note.name == kClockNote && note.text == std::to_string(boot_);
     });
-    timekeeper_ = std::make_unique<app::Timekeeper>(boot_, owes_fix);
+    timekeeper_ = std::make_unique<ingest::Timekeeper>(boot_, owes_fix);
     clock_noted_ = owes_fix;
     if (plan_.listens) {
         listener_ = std::make_unique<Listener>(setting_, *this, tokens_);

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "firmware/app/timekeeper.h"
+#include "firmware/ingest/timekeeper.h"
 #include "firmware/hub/tokens.h"
 #include "firmware/journal/journal.h"
 #include "firmware/journal/store.h"
@@ -87,7 +87,7 @@ private:
     void append_some();
     void append_source();
     [[nodiscard]] Given make_given(telemetry::Reading& reading, const std::string& channel,
-                                   hub::Stamp stamp);
+                                   ingest::Stamp stamp);
     void note_given(std::uint64_t first_seq, std::vector<Given> given);
     void check();
     void go_down(bool power);
@@ -115,7 +115,7 @@ private:
     std::uint64_t life_ = 0;
     std::optional<journal::Store> store_;
     std::unique_ptr<journal::Journal> journal_;
-    std::unique_ptr<app::Timekeeper> timekeeper_;
+    std::unique_ptr<ingest::Timekeeper> timekeeper_;
     hub::Fleet fleet_;
     hub::LiveFeed live_;
     std::unique_ptr<Listener> listener_;

@@ -37,7 +37,7 @@ void Node::feed() {
     });
 }
 
-Given Node::make_given(telemetry::Reading& reading, const std::string& channel, hub::Stamp stamp) {
+Given Node::make_given(telemetry::Reading& reading, const std::string& channel, ingest::Stamp stamp) {
     Given given;
     given.time_us = reading.time_us = stamp.time_us;
     given.boot = stamp.boot;
@@ -75,7 +75,7 @@ void Node::append_some() {
     } else if (random.chance(5)) {
         count = plan_.evicts ? 20 : 60;
     }
-    const hub::Stamp stamp = timekeeper_->stamp(now());
+    const ingest::Stamp stamp = timekeeper_->stamp(now());
     std::vector<telemetry::Reading> readings;
     std::vector<Given> given;
     for (; count > 0; --count) {
@@ -106,7 +106,7 @@ void Node::append_source() {
     if (journal_->room() == 0) {
         return;
     }
-    const hub::Stamp stamp = timekeeper_->stamp(now());
+    const ingest::Stamp stamp = timekeeper_->stamp(now());
     journal::SourcePosition source = journal_->source(kSource);
     std::vector<telemetry::Reading> readings;
     std::vector<Given> given;
@@ -134,7 +134,7 @@ void Node::check() {
         ++own.owed;
     }
     const Instant time = setting_.clock.now();
-    if (now().wall < app::Timekeeper::kEarliest) {
+    if (now().wall < ingest::Timekeeper::kEarliest) {
         known_since_ = kNever;
     } else if (known_since_ == kNever) {
         known_since_ = time;

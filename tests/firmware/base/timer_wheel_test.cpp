@@ -121,3 +121,54 @@ TEST(TimerWheel, many_random_deadlines_are_each_met_once) {
     met += expired(wheel, kStart + 202s);
     CHECK_EQUAL_TEXT(2000, met, ("seed " + std::to_string(seed)).c_str());
 }
+
+TEST(TimerWheel, next_due_is_the_tick_at_which_the_first_entry_expires) {
+    TimerWheel wheel(kStart);
+    CHECK(wheel.next_due() == kNever);
+    TimerWheel::Entry never;
+    wheel.schedule(never, kNever);
+    CHECK(wheel.next_due() == kNever);
+    for (const Duration after : {Duration(0us), Duration(1us), Duration(100ms), Duration(5s),
+                                 Duration(51s), Duration(52s), Duration(10min), Duration(24h)}) {
+        TimerWheel::Entry entry;
+        TimerWheel::Entry later;
+        wheel.schedule(later, kStart + after + 52s);
+        wheel.schedule(entry, kStart + after);
+        const Instant due = wheel.next_due();
+        CHECK(due >= kStart + after);
+        CHECK(due <= kStart + after + 2 * TimerWheel::kTick);
+    }
+    CHECK(wheel.next_due() == kNever);
+}
+
+TEST(TimerWheel, a_loop_that_sleeps_until_next_due_meets_every_deadline_in_time) {
+    TimerWheel wheel(kStart);
+    std::mt19937 random(7);
+    std::vector<std::unique_ptr<TimerWheel::Entry>> entries;
+    std::vector<Instant> deadlines;
+    for (int i = 0; i < 300; ++i) {
+        deadlines.push_back(kStart + std::chrono::milliseconds(random() % 400'000));
+        entries.push_back(std::make_unique<TimerWheel::Entry>());
+        wheel.schedule(*entries.back(), deadlines.back());
+    }
+    int met = 0;
+    for (Instant now = wheel.next_due(); now != kNever; now = wheel.next_due()) {
+        const int before = met;
+        met += expired(wheel, now);
+        CHECK(met > before);
+        for (std::size_t i = 0; i < deadlines.size(); ++i) {
+            CHECK(entries[i]->scheduled() || deadlines[i] <= now);
+            CHECK(!entries[i]->scheduled() || deadlines[i] > now - TimerWheel::kTick);
+        }
+    }
+    CHECK_EQUAL(300, met);
+}
+
+TEST(TimerWheel, next_due_is_now_while_something_has_expired_and_was_not_given) {
+    TimerWheel wheel(kStart);
+    TimerWheel::Entry entry;
+    wheel.schedule(entry, kStart + 1s);
+    wheel.advance(kStart + 2s);
+    CHECK(wheel.next_due() <= kStart + 2s);
+    CHECK(wheel.next_due() > kStart + 2s - TimerWheel::kTick);
+}

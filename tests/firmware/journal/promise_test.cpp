@@ -2,7 +2,7 @@
 #include <CppUTest/TestHarness.h>
 
 #include "firmware/hub/line.h"
-#include "firmware/hub/push.h"
+#include "firmware/ingest/push.h"
 #include "tests/firmware/journal/journal_desk.h"
 
 using namespace holdfast;
@@ -85,7 +85,7 @@ TEST(Promise, followed_file_loses_nothing_and_doubles_nothing) {
 }
 
 TEST(Promise, push_loses_only_what_was_not_acknowledged) {
-    hub::PushSession push(shared(), "", {});
+    ingest::PushSession push(shared(), "", {});
     CHECK(!push.received(R"([{"channel":"t","value":1},{"channel":"t","value":2}])", {}, desk.now));
     CHECK(!push.durable());
     desk.write();
@@ -98,14 +98,14 @@ TEST(Promise, push_loses_only_what_was_not_acknowledged) {
 
 TEST(Promise, push_with_a_source_loses_nothing_and_doubles_nothing) {
     {
-        hub::PushSession push(shared(), "s", {});
+        ingest::PushSession push(shared(), "s", {});
         CHECK(!push.received(R"({"channel":"t","value":1,"n":1})", {}, desk.now));
         desk.write();
         STRCMP_EQUAL(R"({"through":1})", push.durable().value_or("").c_str());
         CHECK(!push.received(R"({"channel":"t","value":2,"n":2})", {}, desk.now));
     }
     desk.crash();
-    hub::PushSession again(shared(), "s", {});
+    ingest::PushSession again(shared(), "s", {});
     STRCMP_EQUAL(R"({"through":1})", again.greeting().value_or("").c_str());
     CHECK(!again.received(R"([{"channel":"t","value":1,"n":1},{"channel":"t","value":2,"n":2}])",
                           {}, desk.now));

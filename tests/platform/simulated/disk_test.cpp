@@ -56,6 +56,29 @@ TEST(SimulatedDisk, the_nth_write_fails_and_a_lasting_failure_goes_on_until_heal
     CHECK_TRUE(database->set_user_version(3).has_value());
 }
 
+TEST(SimulatedDisk, a_program_that_ends_loses_nothing_that_it_wrote_and_writes_no_more) {
+    auto database = open();
+    CHECK_TRUE(database->set_user_version(3).has_value());
+    const Bytes wal = disk.content("/d/a.db-wal");
+    CHECK_FALSE(wal.empty());
+    disk.abandon();
+    CHECK_FALSE(database->set_user_version(4).has_value());
+    {
+        const auto ends = std::move(database);
+    }
+    CHECK_TRUE(disk.content("/d/a.db-wal") == wal);
+    auto again = open();
+    LONGS_EQUAL(3, again->user_version().value());
+}
+
+TEST(SimulatedDisk, failures_are_counted) {
+    auto database = open();
+    LONGS_EQUAL(0, disk.counters().failures);
+    disk.fail_sync({.nth = 1});
+    CHECK_FALSE(database->set_user_version(3).has_value());
+    LONGS_EQUAL(1, disk.counters().failures);
+}
+
 TEST(SimulatedDisk, the_same_seed_keeps_the_same_sectors) {
     Bytes kept[2];
     for (Bytes& content : kept) {

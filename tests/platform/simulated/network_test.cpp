@@ -17,7 +17,7 @@ TEST_GROUP(SimulatedNetwork) {
     TwoHosts hosts;
     Network& network = hosts.network;
 
-    void check_end(const Listener& who, ErrorCode code) {
+    void check_end(const NotingEnd& who, ErrorCode code) {
         CHECK(who.end.has_value());
         CHECK(who.end == code);
     }

@@ -11,7 +11,7 @@
 namespace holdfast::simulated {
 
 /// One end that notes all it is told.
-struct Listener final : Handler {
+struct NotingEnd final : Handler {
     bool is_connected = false;
     std::string heard;
     std::vector<std::size_t> pieces;
@@ -32,7 +32,7 @@ struct TwoHosts {
     Clock clock;
     Network network{clock, 1};
     Path path;
-    Listener device, hub;
+    NotingEnd device, hub;
     SocketId up = 0, down = 0;
 
     TwoHosts() {
