@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,11 +29,11 @@ namespace holdfast::api {
     return value->to_number<double>();
 }
 
-/// 0 where it is absent or below 0.
+/// 0 where it is absent or below 0; 10^15 at most.
 [[nodiscard]] inline std::uint64_t count_of(const boost::json::object& object,
                                             std::string_view key) {
-    const std::optional<double> number = number_of(object, key);
-    return number && *number > 0 ? static_cast<std::uint64_t>(*number) : 0;
+    const double number = number_of(object, key).value_or(0);
+    return static_cast<std::uint64_t>(std::clamp(number, 0.0, 1e15));
 }
 
 [[nodiscard]] inline const boost::json::object* object_of(const boost::json::object& object,

@@ -1,5 +1,6 @@
 #include "firmware/api/units.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -15,7 +16,7 @@ constexpr double kHour = 60 * kMinute;
 constexpr double kDay = 24 * kHour;
 
 std::string floored(double value) {
-    return grouped(static_cast<std::uint64_t>(std::floor(value)));
+    return grouped(static_cast<std::uint64_t>(std::min(std::floor(value), 1e15)));
 }
 
 }  // namespace

@@ -146,6 +146,14 @@ TEST(Verdict, what_another_version_does_not_tell_is_left_out) {
          R"({"uplink":{"state":7,"down_s":"8","next_try_s":[]},"journal":7,"sensors":{}})");
 }
 
+TEST(Verdict, figures_out_of_all_measure_are_cut) {
+    says(Level::warning,
+         "not connected for 1,000,000,000,000,000 days; 1,000,000,000,000,000 readings wait, none "
+         "lost",
+         R"({"uplink":{"state":"waiting","down_s":1e300},
+             "journal":{"waiting_on_disk":1e300,"waiting_in_memory":-7,"dropped":-1}})");
+}
+
 TEST(Verdict, causes_in_few_words) {
     const auto is = [](const char* words, const char* error) {
         STRCMP_EQUAL(words, cause_words(error).c_str());
