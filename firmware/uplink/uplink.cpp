@@ -63,6 +63,7 @@ Bytes Uplink::hello_ahead() {
 void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd> end) {
     tell_heartbeat(end, error, now);
     if (state_ == State::live) {
+        live_until_ = now;
         ++reconnects_;
         if (now - since_ >= options_.stable_after) {
             backoff_.reset();
@@ -78,6 +79,7 @@ void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd
 
 void Uplink::renewed(Instant now) {
     backoff_.reset();  // whoever could renew a line had a good one
+    live_until_ = now;
     forget_line();
     connected(now);
 }

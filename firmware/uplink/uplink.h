@@ -123,6 +123,8 @@ public:
     [[nodiscard]] std::uint64_t in_flight_bytes() const { return in_flight_bytes_; }
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     [[nodiscard]] Instant since() const { return since_; }
+    /// While no line is live: when one was last; nullopt if there has been none.
+    [[nodiscard]] std::optional<Instant> live_until() const { return live_until_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     /// There is something that the hub has not acknowledged.
     [[nodiscard]] bool has_backlog() const { return journal_.backlog() > 0; }
@@ -189,6 +191,7 @@ private:
 
     State state_ = State::waiting;
     Instant since_{};
+    std::optional<Instant> live_until_;
     Instant retry_at_{};
     Duration told_to_wait_{};
     std::string last_error_;
