@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "firmware/app/node.h"
+#include "firmware/hub/presence.h"
 
 namespace holdfast::app {
 
@@ -13,16 +14,18 @@ namespace {
 using websocket::CloseCode;
 using websocket::Opcode;
 
-hub::LineOptions line_options(const Config& config) {
-    hub::LineOptions options;
+line::HubEndOptions line_options(const Config& config) {
+    line::HubEndOptions options;
     options.max_batch_bytes = std::min(options.max_batch_bytes, config.journal.max_size_bytes / 8);
     return options;
 }
 
 class LineEndpoint final : public Endpoint {
 public:
-    LineEndpoint(Node& node, hub::Admission admission)
-        : node_(node), line_(node.shared(), std::move(admission), line_options(node.config())) {}
+    LineEndpoint(Node& node, line::Admission admission)
+        : node_(node),
+          line_(node.journal(), std::move(admission), line_options(node.config())),
+          presence_(node.shared(), line_) {}
 
     std::optional<Close> received(Opcode opcode, ByteView payload, Now now) override {
         if (opcode != Opcode::binary) {
@@ -30,7 +33,9 @@ public:
         }
         // A clock that was never set must not be told to devices as the time.
         now.wall = node_.wall(now);
-        if (const Result<void> result = line_.received(payload, now); !result) {
+        const Result<void> result = line_.received(payload, now);
+        presence_.follow(now.wall);
+        if (!result) {
             const bool forbidden = result.error().code == ErrorCode::unauthorized;
             return Close{forbidden ? CloseCode::policy_violation : CloseCode::protocol_error,
                          result.error().message};
@@ -43,11 +48,12 @@ public:
         std::optional<Bytes> message = line_.next_message();
         return message ? std::optional(Message{Opcode::binary, *std::move(message)}) : std::nullopt;
     }
-    hub::Line* line() override { return &line_; }
+    line::HubEnd* line() override { return &line_; }
 
 private:
     Node& node_;
-    hub::Line line_;
+    line::HubEnd line_;
+    hub::Presence presence_;
 };
 
 class PushEndpoint final : public Endpoint {
@@ -113,7 +119,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Endpoint> make_line(Node& node, hub::Admission admission) {
+std::unique_ptr<Endpoint> make_line(Node& node, line::Admission admission) {
     return std::make_unique<LineEndpoint>(node, std::move(admission));
 }
 

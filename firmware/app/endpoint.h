@@ -8,8 +8,8 @@
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
-#include "firmware/hub/line.h"
 #include "firmware/hub/push.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/websocket/frame.h"
 
 namespace holdfast::app {
@@ -41,13 +41,13 @@ public:
     [[nodiscard]] virtual bool gives_readings() const { return true; }
     /// The device of which a live feed wants to hear: "" for all; null: it is no live feed.
     [[nodiscard]] virtual const std::string* listens_to() const { return nullptr; }
-    [[nodiscard]] virtual hub::Line* line() { return nullptr; }
+    [[nodiscard]] virtual line::HubEnd* line() { return nullptr; }
 };
 
 /// The largest Envelope.
 inline constexpr std::size_t kLineMessageBytes = 9u << 20;
 
-[[nodiscard]] std::unique_ptr<Endpoint> make_line(Node& node, hub::Admission admission);
+[[nodiscard]] std::unique_ptr<Endpoint> make_line(Node& node, line::Admission admission);
 [[nodiscard]] std::unique_ptr<Endpoint> make_push(Node& node, std::string source);
 /// `device`: "" for all.
 [[nodiscard]] std::unique_ptr<Endpoint> make_live(Node& node, std::string device);

@@ -12,7 +12,7 @@
 #include "firmware/app/config.h"
 #include "firmware/app/storage_thread.h"
 #include "firmware/app/timekeeper.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/shared.h"
 #include "firmware/journal/journal.h"
 #include "platform/system/clock.h"
 #include "platform/system/entropy.h"

@@ -50,7 +50,7 @@ std::size_t connection_limit(std::uint64_t wanted) {
     return static_cast<std::size_t>(std::min(wanted, possible));
 }
 
-const hub::Admission& admission_of(Carrier& carrier) {
+const line::Admission& admission_of(Carrier& carrier) {
     return carrier.endpoint()->line()->admission();
 }
 
@@ -126,7 +126,7 @@ void Server::opened(Carrier& carrier) {
 }
 
 void Server::greeted(Carrier& carrier) {
-    const hub::Line& line = *carrier.endpoint()->line();
+    const line::HubEnd& line = *carrier.endpoint()->line();
     const std::string& device = line.admission().device;
     const std::string& address = line.admission().address;
     forget_ungreeted(carrier);

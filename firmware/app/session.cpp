@@ -153,8 +153,8 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     answer_due();
 }
 
-Result<hub::Admission> Session::admission(const http::Request& request) const {
-    hub::Admission admission;
+Result<line::Admission> Session::admission(const http::Request& request) const {
+    line::Admission admission;
     admission.address = stream_->peer();
     admission.device = stream_->peer_certificate_name();
     if (!admission.device.empty()) {
@@ -187,7 +187,7 @@ std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const htt
         refuse(404, "there is no WebSocket at " + target.path);
         return nullptr;
     }
-    Result<hub::Admission> admission = this->admission(request);
+    Result<line::Admission> admission = this->admission(request);
     if (!admission) {
         server_.log_turned_away(stream_->peer() + ": " + admission.error().message);
         refuse(401, admission.error().message);
@@ -257,7 +257,7 @@ void Session::turn_away(const Endpoint::Close& refused) {
 
 std::optional<Endpoint::Close> Session::received(websocket::Opcode opcode, ByteView message,
                                                  Now now) {
-    const hub::Line* const line = endpoint_->line();
+    const line::HubEnd* const line = endpoint_->line();
     const bool greeted = line != nullptr && line->greeted();
     std::optional<Endpoint::Close> refused = endpoint_->received(opcode, message, now);
     if (!refused && line != nullptr && line->greeted() && !greeted) {

@@ -33,7 +33,7 @@ public:
     }
     void journal_moved() override;
     /// Who sends the request, by certificate or token. Errors: unauthorized, the message says why.
-    [[nodiscard]] Result<hub::Admission> admission(const http::Request& request) const;
+    [[nodiscard]] Result<line::Admission> admission(const http::Request& request) const;
     [[nodiscard]] std::string peer() const { return stream_->peer(); }
     /// Answers the request under way, and ends.
     void refuse(int status, const std::string& why);

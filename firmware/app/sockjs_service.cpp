@@ -61,7 +61,7 @@ public:
         service_.close(*this, code, reason);
     }
 
-    [[nodiscard]] hub::Line& line() { return *endpoint_->line(); }
+    [[nodiscard]] line::HubEnd& line() { return *endpoint_->line(); }
 
     const sockjs::SessionId id;
     sockjs::ExchangeId sender = 0;      ///< what brought messages last
@@ -122,7 +122,7 @@ std::optional<std::size_t> SockjsService::allow_body(sockjs::ExchangeId exchange
         return std::nullopt;
     }
     Connection& connection = connections_.at(exchange);
-    const Result<hub::Admission> known = connection.session->admission(head);
+    const Result<line::Admission> known = connection.session->admission(head);
     if (!known || known->device != line->line().admission().device) {
         return std::nullopt;
     }
@@ -140,9 +140,9 @@ void SockjsService::arriving(sockjs::ExchangeId exchange) {
 
 /// nullopt after a refusal was sent. `line`: the session is there already. Its name alone does not
 /// let anyone in: proxies on the way have seen it.
-std::optional<hub::Admission> SockjsService::admit(Session& session, const http::Request& request,
-                                                   Line* line) const {
-    Result<hub::Admission> known = session.admission(request);
+std::optional<line::Admission> SockjsService::admit(Session& session, const http::Request& request,
+                                                    Line* line) const {
+    Result<line::Admission> known = session.admission(request);
     if (known && (line == nullptr || known->device == line->line().admission().device)) {
         return *std::move(known);
     }
@@ -156,7 +156,7 @@ std::optional<hub::Admission> SockjsService::admit(Session& session, const http:
 void SockjsService::request(sockjs::ExchangeId exchange, const http::Request& request) {
     Connection& connection = connections_.at(exchange);
     Line* const line = line_of(request);
-    std::optional<hub::Admission> admission;
+    std::optional<line::Admission> admission;
     if (request.method != "OPTIONS" && (line != nullptr || sockjs_.opens_session(request))) {
         admission = admit(*connection.session, request, line);
         if (!admission) {
@@ -199,7 +199,7 @@ void SockjsService::go_on() {
 
 // ---- Lines
 
-void SockjsService::take_events(const std::optional<hub::Admission>& admission) {
+void SockjsService::take_events(const std::optional<line::Admission>& admission) {
     const Now now = system::now();
     std::set<sockjs::SessionId> heard;
     while (const std::optional<sockjs::Event> event = sockjs_.next_event()) {
@@ -227,7 +227,7 @@ void SockjsService::take_events(const std::optional<hub::Admission>& admission) 
 }
 
 void SockjsService::open(const sockjs::Event& event,
-                         const std::optional<hub::Admission>& admission) {
+                         const std::optional<line::Admission>& admission) {
     HOLDFAST_CHECK(admission.has_value());
     const bool by_token = connections_.at(event.exchange).session->by_token();
     const auto [entry, is_new] = lines_.emplace(
