@@ -16,6 +16,16 @@ namespace holdfast::journal {
 
 enum class WhenFull { drop_oldest, refuse_new };
 
+struct Write;
+
+/// Is told what a Store has written, by the thread that writes.
+class WriteObserver {
+public:
+    virtual ~WriteObserver() = default;
+    /// The transaction of `write` has been committed.
+    virtual void written(const Write& write) = 0;
+};
+
 struct StoreOptions {
     std::string origin;  ///< node.id: the origin of this node's own readings
     std::uint64_t max_size_bytes = 256u << 20;
@@ -24,6 +34,7 @@ struct StoreOptions {
     /// retention: nothing is owed to anyone, and no Gap is kept.
     bool owes_upstream = true;
     ports::DatabaseOptions database;
+    WriteObserver* observer = nullptr;  ///< outlives the Store
 };
 
 /// A channel as its origin numbers it (1, 2, 3 … without holes), valid for all runs of one journal

@@ -48,6 +48,9 @@ Result<Written> Store::State::write(const Write& write) {
     }
     auto used = used_bytes();
     written.used_bytes = used.value_or(0);
+    if (options.observer != nullptr) {
+        options.observer->written(write);
+    }
     return written;
 }
 

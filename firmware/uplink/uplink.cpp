@@ -21,6 +21,7 @@ constexpr std::size_t kMostAnswers = 64;
 
 Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, ports::Entropy& entropy)
     : journal_(journal),
+      consumer_(journal, {.read_bytes = options.read_bytes}),
       options_(options),
       entropy_(entropy),
       backoff_(options.retry_min, options.retry_max),
@@ -99,8 +100,7 @@ void Uplink::forget_line() {
     in_flight_.clear();
     in_flight_bytes_ = 0;
     has_acknowledged_ = false;
-    fetched_.clear();
-    read_stale_ = read_out_;
+    consumer_.rewind();
     pinged_at_ = kNever;
 }
 
@@ -185,7 +185,7 @@ Result<void> Uplink::welcome(const line::WelcomeMessage& message, Instant now) {
     }
     server_time_us_ =
         message.server_time_us == 0 ? std::nullopt : std::optional(message.server_time_us);
-    cursor_ = journal_.first_position();
+    consumer_.rewind();
     last_error_.clear();
     return {};
 }
@@ -224,7 +224,7 @@ void Uplink::advance(Instant now) {
     if (in_flight_.empty()) {
         beat([](auto& heartbeat) { heartbeat.settled(); });
     }
-    journal_.release(in_flight_.empty() ? cursor_ : in_flight_.front().position, now);
+    consumer_.confirm(in_flight_.empty() ? consumer_.position() : in_flight_.front().position, now);
 }
 
 void Uplink::refuse(const line::RefusalMessage& message) {
@@ -294,7 +294,7 @@ Instant Uplink::deadline() const {
             return since_ + options_.welcome_timeout;
         case State::live:
             return std::min(beat([](const auto& heartbeat) { return heartbeat.deadline(); }),
-                            read_retry_at_);
+                            consumer_.deadline());
     }
     return kNever;
 }

@@ -10,6 +10,7 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
+#include "firmware/journal/consumer.h"
 #include "firmware/journal/journal.h"
 #include "firmware/line/messages.h"
 #include "firmware/ports/entropy.h"
@@ -101,10 +102,7 @@ public:
 
     // ---- Reading the backlog
 
-    struct Read {
-        std::uint64_t position = 0;
-        std::size_t max_bytes = 0;
-    };
+    using Read = journal::Consumer::Read;
     /// What is to be read from the store, if anything; at most one read is out at a time. The
     /// caller answers with `fetched`.
     [[nodiscard]] std::optional<Read> take_read(Instant now);
@@ -175,7 +173,6 @@ private:
     [[nodiscard]] bool was_refused(const journal::Record& record) const;
     void goodbye(const line::GoodbyeMessage& message);
     void advance(Instant now);
-    [[nodiscard]] std::optional<journal::Record> next_record();
     [[nodiscard]] std::optional<Outgoing> declare(const journal::Stream& stream);
     [[nodiscard]] Outgoing dispatch(const journal::Record& record, Instant now);
     [[nodiscard]] Outgoing dispatch_gap(const journal::Record& record, std::uint64_t first_seq,
@@ -183,6 +180,7 @@ private:
                                         Instant now);
 
     journal::Journal& journal_;
+    journal::Consumer consumer_;  ///< what the hub has acknowledged is confirmed
     UplinkOptions options_;
     ports::Entropy& entropy_;
     Backoff backoff_;
@@ -209,17 +207,9 @@ private:
     std::optional<Bytes> greeting_;  ///< Hello, until it has been handed out
     std::vector<Bytes> answers_;
     std::uint64_t window_bytes_ = 0;
-    std::uint64_t cursor_ = 0;  ///< position of the next record to send
     std::deque<InFlight> in_flight_;
     std::uint64_t in_flight_bytes_ = 0;
     bool has_acknowledged_ = false;
-
-    // The backlog's read-ahead
-    std::deque<journal::Record> fetched_;
-    bool read_out_ = false;
-    bool read_stale_ = false;     ///< the line ended while the read was out
-    std::uint64_t read_end_ = 0;  ///< what the store held when the read was taken
-    Instant read_retry_at_ = kNever;
 
     /// (stream, first number, last number) that the hub could not read: they are sent as a Gap.
     std::set<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> refused_;

@@ -12,7 +12,6 @@ using journal::RecordKind;
 
 namespace {
 
-constexpr Duration kReadRetry = std::chrono::seconds(1);
 /// Of a message beside the record's body: head of the Envelope and of the frame.
 constexpr std::uint64_t kMessageOverheadBytes = 32;
 
@@ -56,14 +55,14 @@ std::optional<Outgoing> Uplink::next_message(Instant now) {
     if (state_ != State::live || give_up_ || in_flight_bytes_ >= window_bytes_) {
         return std::nullopt;
     }
-    while (const std::optional<Record> record = next_record()) {
+    while (const std::optional<Record> record = consumer_.next()) {
         const journal::Stream& stream = journal_.streams().at(record->stream);
         if (std::optional<Outgoing> open = declare(stream)) {
             return open;
         }
         OnLine& line = on_line_[record->stream];
         if (record->last_seq <= line.sent_through) {
-            cursor_ = record->end_position();
+            consumer_.move_to(record->end_position());
             advance(now);
             continue;
         }
@@ -75,7 +74,7 @@ std::optional<Outgoing> Uplink::next_message(Instant now) {
                 line.has_sent ? journal::GapReason::corrupt : journal::GapReason::unknown_past,
                 now);
         }
-        cursor_ = record->end_position();
+        consumer_.move_to(record->end_position());
         if (was_refused(*record)) {
             return dispatch_gap(*record, line.sent_through + 1, record->last_seq,
                                 journal::GapReason::corrupt, now);
@@ -127,55 +126,18 @@ Outgoing Uplink::dispatch_gap(const Record& record, std::uint64_t first_seq, std
     return dispatch(gap, now);
 }
 
-std::optional<Record> Uplink::next_record() {
-    while (!fetched_.empty() && fetched_.front().end_position() <= cursor_) {
-        fetched_.pop_front();
-    }
-    if (!fetched_.empty()) {
-        return fetched_.front();
-    }
-    return journal_.next(cursor_).record;
-}
-
 // ---- Reading the backlog
 
 std::optional<Uplink::Read> Uplink::take_read(Instant now) {
-    const bool waits = read_retry_at_ != kNever && read_retry_at_ > now;
-    if (state_ != State::live || read_out_ || waits) {
-        return std::nullopt;
-    }
-    read_retry_at_ = kNever;
-    std::uint64_t waiting = 0;
-    for (const Record& record : fetched_) {
-        waiting += record.body->size();
-    }
-    const std::uint64_t position = fetched_.empty() ? cursor_ : fetched_.back().end_position();
-    if (waiting >= options_.read_bytes || !journal_.next(position).in_store) {
-        return std::nullopt;
-    }
-    read_out_ = true;
-    read_stale_ = false;
-    read_end_ = journal_.store_end();
-    return Read{position, options_.read_bytes};
+    return state_ == State::live ? consumer_.take_read(now) : std::nullopt;
 }
 
 void Uplink::fetched(Result<std::vector<Record>> records, Instant now) {
-    read_out_ = false;
-    if (std::exchange(read_stale_, false)) {
-        return;
-    }
-    if (!records) {
-        read_retry_at_ = now + kReadRetry;
-        notices_.push_back("reading the backlog: " + records.error().message);
-        return;
-    }
-    if (records->empty() && fetched_.empty()) {
-        // Nothing is left of the rows that were there: evicted, or lost with a damaged file.
-        cursor_ = std::max(cursor_, read_end_);
+    const Result<bool> moved = consumer_.fetched(std::move(records), now);
+    if (!moved) {
+        notices_.push_back("reading the backlog: " + moved.error().message);
+    } else if (*moved) {
         advance(now);
-    }
-    for (Record& record : *records) {
-        fetched_.push_back(std::move(record));
     }
 }
 

@@ -148,3 +148,19 @@ TEST(Store, of_more_notes_than_are_kept_the_one_written_longest_ago_goes) {
     journal.reopen();
     CHECK_TRUE(journal.opened.notes == expected);
 }
+
+TEST(Store, an_observer_is_told_each_write_that_was_committed_and_no_other) {
+    struct Observer : WriteObserver {
+        void written(const Write& write) override { records += write.records.size(); }
+        std::size_t records = 0;
+    } observer;
+    StoreOptions options = options_on(disk);
+    options.observer = &observer;
+    Journaled journal(options);
+    LONGS_EQUAL(0, observer.records);
+    CHECK_TRUE(journal.put(10).has_value());
+    LONGS_EQUAL(1, observer.records);
+    disk.fail_sync({.nth = 1, .fault = simulated::Disk::Fault::io});
+    CHECK_TRUE(!journal.put(10).has_value());
+    LONGS_EQUAL(1, observer.records);
+}
