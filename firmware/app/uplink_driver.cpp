@@ -189,7 +189,7 @@ void UplinkDriver::serve(uplink::Action action, Now now) {
             open(action.stream, action.proxied);
             break;
         case Kind::send:
-            if (link != links_.end() && !link->second->stream->send(action.bytes)) {
+            if (link != links_.end() && !link->second->stream->send(std::move(action.bytes))) {
                 client_.congested(action.stream);
             }
             break;

@@ -65,7 +65,7 @@ struct Action {
     Kind kind = Kind::open;
     StreamId stream = 0;
     bool proxied = false;
-    Bytes bytes = {};
+    SharedBytes bytes = nullptr;  ///< of `send`, never null there
     Level level = Level::info;
     std::string name = {};
     std::string text = {};

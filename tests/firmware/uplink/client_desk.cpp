@@ -200,13 +200,13 @@ void ClientDesk::act(Action action) {
             return;
         case Action::Kind::send:
             if (known == streams.end() || !known->second->connected || known->second->left ||
-                known->second->ended || action.bytes.empty()) {
+                known->second->ended || !action.bytes || action.bytes->empty()) {
                 broken = "bytes for a stream that is not there";
                 return;
             }
             ++sends;
-            largest_send = std::max(largest_send, action.bytes.size());
-            send(*known->second, action.bytes);
+            largest_send = std::max(largest_send, action.bytes->size());
+            send(*known->second, *action.bytes);
             return;
         case Action::Kind::shut:
         case Action::Kind::abort:
