@@ -54,20 +54,6 @@ double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
-const char* to_string(uplink::Uplink::State state) {
-    switch (state) {
-        case uplink::Uplink::State::waiting:
-            return "waiting";
-        case uplink::Uplink::State::connecting:
-            return "connecting";
-        case uplink::Uplink::State::greeting:
-            return "greeting";
-        case uplink::Uplink::State::live:
-            return "live";
-    }
-    return "";
-}
-
 void device_metrics(Metrics& metrics, const hub::Fleet& fleet) {
     const auto online =
         std::ranges::count_if(fleet, [](const auto& device) { return device.second.online; });
@@ -175,7 +161,7 @@ std::string uplink_status(const Node& node) {
     const uplink::Uplink& engine = node.uplink()->engine();
     const Now now = system::now();
     JsonObject json;
-    json.text("state", to_string(engine.state()))
+    json.text("state", uplink::name(engine.state()))
         .text("url", node.uplink()->url())
         .text("path", name(node.uplink()->client().path()));
     json.text("since", format_time(now.wall - (now.monotonic - engine.since())));
