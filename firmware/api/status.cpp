@@ -19,20 +19,6 @@ double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
-const char* to_string(uplink::Uplink::State state) {
-    switch (state) {
-        case uplink::Uplink::State::waiting:
-            return "waiting";
-        case uplink::Uplink::State::connecting:
-            return "connecting";
-        case uplink::Uplink::State::greeting:
-            return "greeting";
-        case uplink::Uplink::State::live:
-            return "live";
-    }
-    return "";
-}
-
 /// What the heartbeat learned of the path; nothing of it applies to a fixed one.
 void add_learned(JsonObject& json, const uplink::AdaptiveHeartbeat& heartbeat, Instant now) {
     const uplink::AdaptiveHeartbeat::Report report = heartbeat.report(now);
@@ -63,7 +49,7 @@ std::string uplink_status(const NodeView& node) {
     const uplink::Uplink& engine = uplink.client.engine();
     const Now now = node.now;
     JsonObject json;
-    json.text("state", to_string(engine.state()))
+    json.text("state", uplink::name(engine.state()))
         .text("url", uplink.url)
         .text("path", name(uplink.client.path()));
     json.text("since", format_time(now.wall - (now.monotonic - engine.since())));

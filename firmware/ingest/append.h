@@ -4,7 +4,7 @@
 #include <expected>
 #include <vector>
 
-#include "firmware/hub/line.h"
+#include "firmware/hub/shared.h"
 #include "firmware/ingest/stamp.h"
 #include "firmware/telemetry/json.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "firmware/base/clock.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/shared.h"
 #include "firmware/ingest/stamp.h"
 #include "firmware/telemetry/json.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "firmware/base/clock.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/shared.h"
 #include "firmware/ingest/timekeeper.h"
 #include "firmware/ports/clock.h"
 #include "firmware/ports/log.h"

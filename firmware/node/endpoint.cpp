@@ -14,8 +14,8 @@ namespace {
 using websocket::CloseCode;
 using websocket::Opcode;
 
-hub::LineOptions line_options(const Config& config) {
-    hub::LineOptions options;
+line::HubEndOptions line_options(const Config& config) {
+    line::HubEndOptions options;
     options.max_batch_bytes = std::min(options.max_batch_bytes, config.journal.max_size_bytes / 8);
     return options;
 }
@@ -53,10 +53,11 @@ void Endpoint::ended() {
 
 // ---- A line
 
-LineEndpoint::LineEndpoint(Server& server, Carrier& carrier, hub::Admission admission,
+LineEndpoint::LineEndpoint(Server& server, Carrier& carrier, line::Admission admission,
                            bool by_token)
     : Endpoint(server, carrier, admission.address),
-      line_(server.node().shared(), std::move(admission), line_options(server.node().config())),
+      line_(server.node().journal(), std::move(admission), line_options(server.node().config())),
+      presence_(server.node().shared(), line_),
       by_token_(by_token) {
     server_.opened(*this);
 }
@@ -68,7 +69,9 @@ std::optional<Endpoint::Close> LineEndpoint::received(Opcode opcode, ByteView me
     const bool was_greeted = line_.greeted();
     // A clock that was never set must not be told to devices as the time.
     now.wall = server_.node().wall(now);
-    if (const Result<void> result = line_.received(message, now); !result) {
+    const Result<void> result = line_.received(message, now);
+    presence_.follow(now.wall);
+    if (!result) {
         const bool forbidden = result.error().code == ErrorCode::unauthorized;
         return Close{forbidden ? CloseCode::policy_violation : CloseCode::protocol_error,
                      result.error().message};

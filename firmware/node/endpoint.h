@@ -9,8 +9,9 @@
 
 #include "firmware/base/bytes.h"
 #include "firmware/base/clock.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/presence.h"
 #include "firmware/ingest/push.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/websocket/frame.h"
 
 namespace holdfast::node {
@@ -82,14 +83,14 @@ inline constexpr std::size_t kLineMessageBytes = 9u << 20;
 class LineEndpoint final : public Endpoint {
 public:
     /// `by_token`: the device was admitted by a token, not by a certificate.
-    LineEndpoint(Server& server, Carrier& carrier, hub::Admission admission, bool by_token);
+    LineEndpoint(Server& server, Carrier& carrier, line::Admission admission, bool by_token);
 
     void goodbye(const std::string& reason, Duration retry_after) override;
     /// A newer line of the same device is there: this one must not touch what is known of the
     /// device any more.
     void superseded() { line_.superseded(); }
-    [[nodiscard]] const hub::Line& line() const { return line_; }
-    [[nodiscard]] const hub::Admission& admission() const { return line_.admission(); }
+    [[nodiscard]] const line::HubEnd& line() const { return line_; }
+    [[nodiscard]] const line::Admission& admission() const { return line_.admission(); }
     [[nodiscard]] bool by_token() const { return by_token_; }
 
 private:
@@ -97,7 +98,8 @@ private:
     bool say_due() override;
     void on_ended() override;
 
-    hub::Line line_;
+    line::HubEnd line_;
+    hub::Presence presence_;
     bool by_token_;
 };
 

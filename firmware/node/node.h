@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "firmware/api/view.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/shared.h"
 #include "firmware/ingest/inputs.h"
 #include "firmware/ingest/timekeeper.h"
 #include "firmware/journal/journal.h"

@@ -31,7 +31,7 @@ public:
     [[nodiscard]] Endpoint* endpoint() { return endpoint_.get(); }
     [[nodiscard]] std::string peer() const { return stream_->peer(); }
     /// Who sends the request, by certificate or token. Errors: unauthorized, the message says why.
-    [[nodiscard]] Result<hub::Admission> admission(const http::Request& request) const;
+    [[nodiscard]] Result<line::Admission> admission(const http::Request& request) const;
     [[nodiscard]] bool by_token() const { return stream_->peer_certificate_name().empty(); }
 
     // ---- For the SockJS service

@@ -174,8 +174,8 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     endpoint_->answer();
 }
 
-Result<hub::Admission> Session::admission(const http::Request& request) const {
-    hub::Admission admission;
+Result<line::Admission> Session::admission(const http::Request& request) const {
+    line::Admission admission;
     admission.address = stream_->peer();
     admission.device = stream_->peer_certificate_name();
     if (!admission.device.empty()) {
@@ -209,7 +209,7 @@ std::unique_ptr<Endpoint> Session::admit(const http::Request& request, const htt
         refuse(404, "there is no WebSocket at " + target.path);
         return nullptr;
     }
-    Result<hub::Admission> admission = this->admission(request);
+    Result<line::Admission> admission = this->admission(request);
     if (!admission) {
         server_.log_turned_away(stream_->peer() + ": " + admission.error().message);
         refuse(401, admission.error().message);

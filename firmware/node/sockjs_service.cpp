@@ -41,7 +41,8 @@ sockjs::ServerLimits limits_of(const Config::Listen& config) {
 /// A session of SockJS, which carries a line.
 class SockjsService::Line final : public Carrier {
 public:
-    Line(SockjsService& service, sockjs::SessionId session, hub::Admission admission, bool by_token)
+    Line(SockjsService& service, sockjs::SessionId session, line::Admission admission,
+         bool by_token)
         : id(session),
           endpoint(service.server_, *this, std::move(admission), by_token),
           service_(service) {}
@@ -114,7 +115,7 @@ std::optional<std::size_t> SockjsService::allow_body(sockjs::ExchangeId exchange
         return std::nullopt;
     }
     Connection& connection = connections_.at(exchange);
-    const Result<hub::Admission> known = connection.session->admission(head);
+    const Result<line::Admission> known = connection.session->admission(head);
     if (!known || known->device != line->device()) {
         return std::nullopt;
     }
@@ -132,9 +133,9 @@ void SockjsService::arriving(sockjs::ExchangeId exchange) {
 
 /// nullopt after a refusal was sent. `line`: the session is there already. Its name alone does not
 /// let anyone in: proxies on the way have seen it.
-std::optional<hub::Admission> SockjsService::admit(Session& session, const http::Request& request,
-                                                   Line* line) const {
-    Result<hub::Admission> known = session.admission(request);
+std::optional<line::Admission> SockjsService::admit(Session& session, const http::Request& request,
+                                                    Line* line) const {
+    Result<line::Admission> known = session.admission(request);
     if (known && (line == nullptr || known->device == line->device())) {
         return *std::move(known);
     }
@@ -148,7 +149,7 @@ std::optional<hub::Admission> SockjsService::admit(Session& session, const http:
 void SockjsService::request(sockjs::ExchangeId exchange, const http::Request& request) {
     Connection& connection = connections_.at(exchange);
     Line* const line = line_of(request);
-    std::optional<hub::Admission> admission;
+    std::optional<line::Admission> admission;
     if (request.method != "OPTIONS" && (line != nullptr || sockjs_.opens_session(request))) {
         admission = admit(*connection.session, request, line);
         if (!admission) {
@@ -191,7 +192,7 @@ void SockjsService::go_on() {
 
 // ---- Lines
 
-void SockjsService::take_events(const std::optional<hub::Admission>& admission) {
+void SockjsService::take_events(const std::optional<line::Admission>& admission) {
     const Now now = server_.node().now();
     std::set<sockjs::SessionId> heard;
     while (const std::optional<sockjs::Event> event = sockjs_.next_event()) {
@@ -219,7 +220,7 @@ void SockjsService::take_events(const std::optional<hub::Admission>& admission) 
 }
 
 void SockjsService::open(const sockjs::Event& event,
-                         const std::optional<hub::Admission>& admission) {
+                         const std::optional<line::Admission>& admission) {
     HOLDFAST_CHECK(admission.has_value());
     const bool by_token = connections_.at(event.exchange).session->by_token();
     lines_.emplace(event.session,

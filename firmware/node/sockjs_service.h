@@ -14,7 +14,7 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/http/message.h"
-#include "firmware/hub/line.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/sockjs/server.h"
 #include "firmware/websocket/frame.h"
 
@@ -76,11 +76,11 @@ private:
 
     [[nodiscard]] Line* find(sockjs::SessionId session) const;
     [[nodiscard]] Line* line_of(const http::Request& request) const;
-    [[nodiscard]] std::optional<hub::Admission> admit(Session& session,
-                                                      const http::Request& request,
-                                                      Line* line) const;
-    void take_events(const std::optional<hub::Admission>& admission);
-    void open(const sockjs::Event& event, const std::optional<hub::Admission>& admission);
+    [[nodiscard]] std::optional<line::Admission> admit(Session& session,
+                                                       const http::Request& request,
+                                                       Line* line) const;
+    void take_events(const std::optional<line::Admission>& admission);
+    void open(const sockjs::Event& event, const std::optional<line::Admission>& admission);
     void received(Line& line, std::string_view text, Now now);
     void send(Line& line, ByteView message);
     void close(Line& line, websocket::CloseCode code, const std::string& reason);

@@ -185,7 +185,7 @@ void UplinkOwner::serve(uplink::Action action, Now now) {
             open(action.stream, action.proxied);
             break;
         case Kind::send:
-            if (link != links_.end() && !link->second->stream->send(action.bytes)) {
+            if (link != links_.end() && !link->second->stream->send(std::move(action.bytes))) {
                 client_.congested(action.stream);
             }
             break;

@@ -104,7 +104,8 @@ void Client::worked(Now now) {
         return;
     }
     ladder_.line_up(now.monotonic);
-    if (!engine_.has_acknowledged() && (engine_.has_backlog() || !ladder_.is_home())) {
+    if (!engine_.line().has_acknowledged() &&
+        (engine_.line().has_backlog() || !ladder_.is_home())) {
         return;
     }
     line.worked = true;
@@ -119,7 +120,7 @@ void Client::worked(Now now) {
 void Client::end_main(Error error, websocket::CloseCode code, LineEnd end, Trouble trouble,
                       Now now) {
     const bool live = std::exchange(was_live_, false) && lines_[kMain]->passes;
-    const bool fruitless = live && trouble == Trouble::passage && engine_.is_fruitless();
+    const bool fruitless = live && trouble == Trouble::passage && engine_.line().is_fruitless();
     fruitless_ = fruitless ? fruitless_ + 1 : live ? 0 : fruitless_;
     const bool proven = live && fruitless_ < kMostFruitless;
     if (live && !proven) {
@@ -146,7 +147,7 @@ void Client::end_main(Error error, websocket::CloseCode code, LineEnd end, Troub
     if (ladder_.failed(trouble)) {
         first_error_ = first;
         log_failure(error, "; next way: " + name(ladder_.path()));
-        engine_.another_way(first, now.monotonic);
+        engine_.another_path(first, now.monotonic);
         open_main(now);
     } else {
         drop_line(kNext, websocket::CloseCode::normal, "", now);
@@ -232,7 +233,7 @@ void Client::move_to_next(Now now) {
 // ---- Turns
 
 void Client::turn(Now now) {
-    if (stopped_) {
+    if (is_stopped()) {
         return;
     }
     if (engine_.connect_due(now.monotonic)) {
@@ -274,7 +275,7 @@ std::optional<Action> Client::next_action() {
 }
 
 Instant Client::deadline() const {
-    if (stopped_) {
+    if (is_stopped()) {
         return kNever;
     }
     if (more_ && lines_[kMain] && lines_[kMain]->writable()) {
@@ -288,12 +289,13 @@ Instant Client::deadline() const {
 }
 
 void Client::stop(Now now) {
-    stopped_ = true;
+    if (is_stopped()) {
+        return;
+    }
     for (std::size_t place = 0; place < kPlaces; ++place) {
         drop_line(place, websocket::CloseCode::going_away, "this node stops", now);
     }
-    engine_.disconnected({ErrorCode::closed, "this node stops"}, now.monotonic,
-                         LineEnd{EndKind::ours, 0});
+    engine_.stop(now.monotonic);
 }
 
 Path Client::path() const {

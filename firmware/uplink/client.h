@@ -65,7 +65,7 @@ struct Action {
     Kind kind = Kind::open;
     StreamId stream = 0;
     bool proxied = false;
-    Bytes bytes = {};
+    SharedBytes bytes = nullptr;  ///< of `send`, never null there
     Level level = Level::info;
     std::string name = {};
     std::string text = {};
@@ -168,6 +168,7 @@ private:
     void note_heartbeat(Now now);
     void use_heartbeat_of(Path path, Now now);
     [[nodiscard]] Duration silence() const;
+    [[nodiscard]] bool is_stopped() const { return engine_.state() == State::stopped; }
     [[nodiscard]] bool is_live() const { return engine_.state() == Uplink::State::live; }
     [[nodiscard]] std::string ladder_note() const;
     [[nodiscard]] std::string heartbeat_note(Path path) const;
@@ -193,7 +194,6 @@ private:
     int fruitless_ = 0;            ///< lines in a row that ended with nothing acknowledged
     bool moved_ = false;           ///< the main line was a next one, and has had no Welcome yet
     bool more_ = false;            ///< there is more to send than one turn gives out
-    bool stopped_ = false;
     std::deque<Action> actions_;
     std::optional<Error> first_error_;  ///< of the present round of the ladder
     std::vector<std::string> logged_;   ///< failures that were logged in full

@@ -195,7 +195,7 @@ void Client::side_lines_due(Now now) {
                 // Before the first acknowledgement nothing would be gained: what is on its way
                 // would only be sent again, and where it takes longer than a line may live, for
                 // ever.
-                if (!lines_[kNext] && lines_[kMain]->passes && !engine_.is_fruitless()) {
+                if (!lines_[kNext] && lines_[kMain]->passes && !engine_.line().is_fruitless()) {
                     is_trial_ = false;
                     open_line(kNext, path(), now);
                 }

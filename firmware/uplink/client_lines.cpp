@@ -65,9 +65,9 @@ void Client::take_orders(std::size_t place, Now now) {
                 break;
             case Passage::Order::Kind::send:
                 action.kind = Action::Kind::send;
-                action.bytes = std::move(order->bytes);
+                action.bytes = std::make_shared<const Bytes>(std::move(order->bytes));
                 line.unsent_answers_bytes =
-                    line.writable() ? 0 : line.unsent_answers_bytes + action.bytes.size();
+                    line.writable() ? 0 : line.unsent_answers_bytes + action.bytes->size();
                 break;
             case Passage::Order::Kind::shut:
                 action.kind = Action::Kind::shut;

@@ -1,27 +1,23 @@
 #include "firmware/uplink/uplink.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "firmware/base/text.h"
 
 namespace holdfast::uplink {
 
-using journal::Record;
+using line::DeviceEnd;
 
 namespace {
 
 /// A hub may not send a device away for longer than this.
 constexpr Duration kLongestWait = std::chrono::hours(1);
-/// Answers that wait to be sent.
-constexpr std::size_t kMostAnswers = 64;
 
 }  // namespace
 
 Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, ports::Entropy& entropy)
-    : journal_(journal),
-      consumer_(journal, {.read_bytes = options.read_bytes}),
+    : line_(journal, options),
       options_(options),
       entropy_(entropy),
       backoff_(options.retry_min, options.retry_max),
@@ -33,31 +29,50 @@ Uplink::Uplink(journal::Journal& journal, const UplinkOptions& options, ports::E
 
 // ---- The life of a line
 
+Result<void> Uplink::change(Event event, Instant now) {
+    const Result<State> after = next(state_, event);
+    if (!after) {
+        return std::unexpected(after.error());
+    }
+    state_ = *after;
+    since_ = now;
+    return {};
+}
+
+/// For events that this node itself brings about.
+bool Uplink::change_or_give_up(Event event, Instant now) {
+    Result<void> changed = change(event, now);
+    if (!changed) {
+        notices_.push_back(changed.error().message);
+        give_up_ = std::move(changed).error();
+    }
+    return changed.has_value();
+}
+
 bool Uplink::connect_due(Instant now) {
     if (state_ != State::waiting || retry_at_ > now) {
         return false;
     }
-    state_ = State::connecting;
-    since_ = now;
-    return true;
+    return change_or_give_up(Event::try_due, now);
 }
 
 void Uplink::connected(Instant now) {
-    state_ = State::greeting;
-    since_ = now;
+    if (change_or_give_up(Event::connected, now)) {
+        greet(now);
+    }
+}
+
+void Uplink::greet(Instant now) {
     beat([&](auto& heartbeat) {
         heartbeat.opened(now);
         heartbeat.sent(now);
     });
-    if (!std::exchange(hello_ahead_, false)) {
-        greeting_ = hello();
-    }
+    line_.begin();
 }
 
 Bytes Uplink::hello_ahead() {
     forget_line();
-    hello_ahead_ = true;
-    return hello();
+    return line_.hello_ahead();
 }
 
 void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd> end) {
@@ -69,40 +84,40 @@ void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd
             backoff_.reset();
         }
     }
-    state_ = State::waiting;
-    since_ = now;
+    forget_line();
+    (void)change_or_give_up(Event::ended, now);
     last_error_ = error.message;
     // The jitter also spreads those whom one hub has told the same.
     retry_at_ = now + std::exchange(told_to_wait_, Duration{}) + backoff_.next(entropy_);
-    forget_line();
 }
 
 void Uplink::renewed(Instant now) {
     backoff_.reset();  // whoever could renew a line had a good one
     live_until_ = now;
     forget_line();
-    connected(now);
+    if (change_or_give_up(Event::moved, now)) {
+        greet(now);
+    }
 }
 
-void Uplink::another_way(const Error& error, Instant now) {
+void Uplink::another_path(const Error& error, Instant now) {
     tell_heartbeat(LineEnd{EndKind::ours, 0}, error, now);
-    state_ = State::connecting;
-    since_ = now;
-    last_error_ = error.message;
     forget_line();
+    (void)change_or_give_up(Event::path_failed, now);
+    last_error_ = error.message;
+}
+
+void Uplink::stop(Instant now) {
+    const Error error{ErrorCode::closed, "this node stops"};
+    tell_heartbeat(LineEnd{EndKind::ours, 0}, error, now);
+    forget_line();
+    (void)change_or_give_up(Event::stop, now);
+    last_error_ = error.message;
 }
 
 void Uplink::forget_line() {
     give_up_.reset();
-    greeting_.reset();
-    hello_ahead_ = false;
-    answers_.clear();
-    on_line_.clear();
-    declared_channels_.clear();
-    in_flight_.clear();
-    in_flight_bytes_ = 0;
-    has_acknowledged_ = false;
-    consumer_.rewind();
+    line_.end();
     pinged_at_ = kNever;
 }
 
@@ -129,130 +144,75 @@ void Uplink::heard(Instant now) {
         round_trip_ = now - pinged_at_;
         pinged_at_ = kNever;
     }
-    beat([&](auto& heartbeat) { heartbeat.heard(now, !in_flight_.empty()); });
+    beat([&](auto& heartbeat) { heartbeat.heard(now, line_.awaits_acknowledgement()); });
 }
+
+// ---- Messages
 
 Result<void> Uplink::received(ByteView bytes, Instant now) {
-    Result<line::Message> parsed = line::from_wire(bytes);
-    if (!parsed) {
-        return std::unexpected(std::move(parsed).error());
+    const Result<std::optional<DeviceEnd::Event>> event = line_.received(bytes, now);
+    if (!event) {
+        return std::unexpected(event.error());
     }
-    const line::Message& message = *parsed;
-    if (const auto* hello = std::get_if<line::WelcomeMessage>(&message)) {
-        return welcome(*hello, now);
-    }
-    if (const auto* ack = std::get_if<line::AckMessage>(&message)) {
-        return acknowledge(*ack, now);
-    }
-    if (const auto* refusal = std::get_if<line::RefusalMessage>(&message)) {
-        refuse(*refusal);
-    } else if (const auto* bye = std::get_if<line::GoodbyeMessage>(&message)) {
-        goodbye(*bye);
-    } else if (const auto* command = std::get_if<line::CommandMessage>(&message)) {
-        return answer({command->id, false, "\"" + command->name + "\" is not known here"});
-    } else if (std::holds_alternative<line::UnknownMessage>(message)) {
-        return answer({0, false, "this message is not known here"});
-    }
-    return {};
+    return *event ? std::visit([&](const auto& happened) { return apply(happened, now); }, **event)
+                  : Result<void>();
 }
 
-Result<void> Uplink::answer(const line::ResultMessage& message) {
-    if (answers_.size() >= kMostAnswers) {
-        return fail(ErrorCode::too_large, "the hub asks faster than it takes the answers");
+Result<void> Uplink::apply(const DeviceEnd::Welcomed& welcomed, Instant now) {
+    if (Result<void> changed = change(Event::welcomed, now); !changed) {
+        return changed;
     }
-    answers_.push_back(line::to_wire(message));
-    return {};
-}
-
-Result<void> Uplink::welcome(const line::WelcomeMessage& message, Instant now) {
-    if (state_ != State::greeting || greeting_) {
-        return fail(ErrorCode::invalid, "Welcome came unasked");
-    }
-    for (const line::AckMessage& ack : message.acknowledged) {
-        if (const auto found = on_line_.find(ack.stream); found != on_line_.end()) {
-            found->second = {ack.through, ack.through};
-        }
-    }
-    state_ = State::live;
-    since_ = now;
-    window_bytes_ = message.window_bytes == 0
-                        ? options_.window_bytes
-                        : std::min(message.window_bytes, options_.window_bytes);
     if (adaptive_) {
-        const Duration advice = std::chrono::milliseconds(message.heartbeat_advice_ms);
+        const Duration advice = welcomed.heartbeat_advice;
         if (const Duration taken = adaptive_->advised(advice); taken != advice) {
             notices_.push_back("the hub advises a heartbeat of " + format_duration(advice) +
                                "; taken as " + format_duration(taken));
         }
     }
-    server_time_us_ =
-        message.server_time_us == 0 ? std::nullopt : std::optional(message.server_time_us);
-    consumer_.rewind();
+    server_time_us_ = welcomed.server_time_us;
     last_error_.clear();
     return {};
 }
 
-Result<void> Uplink::acknowledge(const line::AckMessage& message, Instant now) {
-    const auto found = on_line_.find(message.stream);
-    if (state_ != State::live || found == on_line_.end()) {
-        return fail(ErrorCode::invalid,
-                    "Ack for stream " + std::to_string(message.stream) + ", which is not open");
+Result<void> Uplink::apply(const DeviceEnd::Acknowledged& event, Instant) {
+    if (event.round_trip) {
+        round_trip_ = event.round_trip;
     }
-    OnLine& stream = found->second;
-    stream.acknowledged_through = std::max(stream.acknowledged_through, message.through);
-    stream.sent_through = std::max(stream.sent_through, message.through);
-    std::erase_if(refused_, [&](const auto& range) {
-        return std::get<0>(range) == message.stream && std::get<2>(range) <= message.through;
-    });
-    if (message.stream == journal_.own().id) {
-        own_acknowledged_ = stream.acknowledged_through;
+    if (!line_.awaits_acknowledgement()) {
+        beat([](auto& heartbeat) { heartbeat.settled(); });
     }
-    advance(now);
     return {};
 }
 
-/// Gives back what the hub has, in the order of positions.
-void Uplink::advance(Instant now) {
-    while (!in_flight_.empty()) {
-        const InFlight& front = in_flight_.front();
-        if (front.last_seq > on_line_[front.stream].acknowledged_through) {
-            break;
-        }
-        round_trip_ = now - front.sent_at;
-        in_flight_bytes_ -= front.size_bytes;
-        has_acknowledged_ = true;
-        in_flight_.pop_front();
-    }
-    if (in_flight_.empty()) {
-        beat([](auto& heartbeat) { heartbeat.settled(); });
-    }
-    consumer_.confirm(in_flight_.empty() ? consumer_.position() : in_flight_.front().position, now);
+Result<void> Uplink::apply(const DeviceEnd::Refused& refused, Instant) {
+    notices_.push_back("the hub refused readings from number " + std::to_string(refused.first_seq) +
+                       " on: " + refused.reason);
+    give_up_ = Error{ErrorCode::invalid, "the hub refused a record: " + refused.reason};
+    return {};
 }
 
-void Uplink::refuse(const line::RefusalMessage& message) {
-    notices_.push_back("the hub refused readings from number " + std::to_string(message.first_seq) +
-                       " on: " + message.reason);
-    for (const InFlight& sent : in_flight_) {
-        if (sent.stream == message.stream && sent.first_seq == message.first_seq) {
-            refused_.insert({sent.stream, sent.first_seq, sent.last_seq});
-        }
+Result<void> Uplink::apply(const DeviceEnd::SentAway& away, Instant) {
+    told_to_wait_ = std::min(away.retry_after, kLongestWait);
+    give_up_ = Error{ErrorCode::refused, "the hub said goodbye: " + away.reason};
+    return {};
+}
+
+std::optional<Outgoing> Uplink::next_message(Instant now) {
+    std::optional<Outgoing> message = line_.next_message(now);
+    if (message && message->is_record) {
+        beat([&](auto& heartbeat) { heartbeat.sent(now); });
     }
-    give_up_ = Error{ErrorCode::invalid, "the hub refused a record: " + message.reason};
+    return message;
 }
 
-/// Also true where the refused record has since become part of a larger row.
-bool Uplink::was_refused(const Record& record) const {
-    return std::ranges::any_of(refused_, [&](const auto& range) {
-        const auto& [stream, first_seq, last_seq] = range;
-        return stream == record.stream && first_seq <= record.last_seq &&
-               record.first_seq <= last_seq;
-    });
+std::optional<Uplink::Read> Uplink::take_read(Instant now) {
+    return line_.take_read(now);
 }
 
-void Uplink::goodbye(const line::GoodbyeMessage& message) {
-    told_to_wait_ =
-        std::min<Duration>(std::chrono::milliseconds(message.retry_after_ms), kLongestWait);
-    give_up_ = Error{ErrorCode::refused, "the hub said goodbye: " + message.reason};
+void Uplink::fetched(Result<std::vector<journal::Record>> records, Instant now) {
+    if (const Result<void> taken = line_.fetched(std::move(records), now); !taken) {
+        notices_.push_back("reading the backlog: " + taken.error().message);
+    }
 }
 
 // ---- Beats, and giving up
@@ -296,7 +256,9 @@ Instant Uplink::deadline() const {
             return since_ + options_.welcome_timeout;
         case State::live:
             return std::min(beat([](const auto& heartbeat) { return heartbeat.deadline(); }),
-                            consumer_.deadline());
+                            line_.deadline());
+        case State::stopped:
+            return kNever;
     }
     return kNever;
 }

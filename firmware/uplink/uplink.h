@@ -1,29 +1,23 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "firmware/base/clock.h"
 #include "firmware/base/error.h"
-#include "firmware/journal/consumer.h"
 #include "firmware/journal/journal.h"
-#include "firmware/line/messages.h"
+#include "firmware/line/device_end.h"
 #include "firmware/ports/entropy.h"
 #include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
 #include "firmware/uplink/heartbeat.h"
+#include "firmware/uplink/states.h"
 
 namespace holdfast::uplink {
 
-struct UplinkOptions {
-    std::string device;    ///< node.id
-    std::string software;  ///< "holdfast 0.1.0"
-    std::uint64_t boot = 0;
+struct UplinkOptions : line::DeviceEndOptions {
     Duration heartbeat = std::chrono::seconds(25);
     /// Learn the interval in place of `heartbeat`. The owner must then carry out what `adaptive()`
     /// asks for, and tell how lines ended.
@@ -34,31 +28,20 @@ struct UplinkOptions {
     /// A line that lived so long ends the back-off.
     Duration stable_after = std::chrono::minutes(1);
     Duration welcome_timeout = std::chrono::seconds(10);
-    /// Records sent and not yet acknowledged, and records read ahead from the store: bytes of each.
-    std::uint64_t window_bytes = 1u << 20;
-    std::size_t read_bytes = 256u << 10;
 };
 
-/// One message for the line: the WebSocket message is `head` followed by `body`.
-struct Outgoing {
-    Bytes head;
-    SharedBytes body;  ///< may be null
-};
+using line::Outgoing;
 
-/// The client's side of the line, without input and output: when to connect, Hello and Welcome,
-/// resume, sending within the window, cumulative acknowledgements, heartbeat, back-off. Lives as
-/// long as the node; lines come and go. On the network thread, beside its Journal.
+/// The life of the main line, without input and output: when to connect, how long to wait for
+/// Welcome and for pongs, heartbeat, back-off. What is said on the line is `line::DeviceEnd`'s.
+/// Lives as long as the node; lines come and go. On the network thread, beside its Journal.
 ///
-/// The owner asks `connect_due`, makes a WebSocket, tells `connected`, passes messages both ways,
-/// and tells `disconnected`.
+/// The owner asks `connect_due`, makes a line, tells `connected`, passes messages both ways, and
+/// tells `disconnected`. The state changes by the table of `states.h` only: an event that is not
+/// listed there leaves the state as it is, is among the notices, and has the line given up.
 class Uplink {
 public:
-    enum class State {
-        waiting,     ///< no line; the next try is at `deadline()`
-        connecting,  ///< the owner is making one
-        greeting,    ///< Hello sent, Welcome awaited
-        live,
-    };
+    using State = uplink::State;
 
     Uplink(journal::Journal& journal, const UplinkOptions& options, ports::Entropy& entropy);
 
@@ -76,9 +59,11 @@ public:
     /// A new line has taken the place of the present one, which the owner then closes: Hello and
     /// resume, without back-off.
     void renewed(Instant now);
-    /// No line came about, or it ended before Welcome, and the owner makes another at once, another
-    /// way: the state is `connecting` again.
-    void another_way(const Error& error, Instant now);
+    /// No line came about, or it ended before Welcome, and the owner makes another at once, over
+    /// another path: the state is `connecting` again.
+    void another_path(const Error& error, Instant now);
+    /// The node stops: no further tries.
+    void stop(Instant now);
     /// Any bytes came from the peer.
     void heard(Instant now);
     /// A message came. An error means that the hub broke the contract: close the line with 1002 and
@@ -102,7 +87,7 @@ public:
 
     // ---- Reading the backlog
 
-    using Read = journal::Consumer::Read;
+    using Read = line::DeviceEnd::Read;
     /// What is to be read from the store, if anything; at most one read is out at a time. The
     /// caller answers with `fetched`.
     [[nodiscard]] std::optional<Read> take_read(Instant now);
@@ -120,22 +105,20 @@ public:
     // ---- What is known
 
     [[nodiscard]] State state() const { return state_; }
-    [[nodiscard]] std::uint64_t in_flight_bytes() const { return in_flight_bytes_; }
+    /// What is said on the line.
+    [[nodiscard]] const line::DeviceEnd& line() const { return line_; }
+    [[nodiscard]] std::uint64_t in_flight_bytes() const { return line_.in_flight_bytes(); }
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     [[nodiscard]] Instant since() const { return since_; }
     /// While no line is live: when one was last; nullopt if there has been none.
     [[nodiscard]] std::optional<Instant> live_until() const { return live_until_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
-    /// There is something that the hub has not acknowledged.
-    [[nodiscard]] bool has_backlog() const { return journal_.backlog() > 0; }
-    /// The hub has acknowledged a record on the present line.
-    [[nodiscard]] bool has_acknowledged() const { return has_acknowledged_; }
-    /// Records were sent on it, and none has been acknowledged.
-    [[nodiscard]] bool is_fruitless() const { return !has_acknowledged_ && !in_flight_.empty(); }
     /// From an acknowledgement or pong; nullopt before the first.
     [[nodiscard]] std::optional<Duration> round_trip() const { return round_trip_; }
     /// Highest number of this run's own readings that the hub has acknowledged; 0: none.
-    [[nodiscard]] std::uint64_t own_acknowledged_through() const { return own_acknowledged_; }
+    [[nodiscard]] std::uint64_t own_acknowledged_through() const {
+        return line_.own_acknowledged_through();
+    }
     /// Time of the hub at `Welcome`, once per line; microseconds since 1970. nullopt when there is
     /// none to take.
     [[nodiscard]] std::optional<std::int64_t> take_server_time();
@@ -144,45 +127,22 @@ public:
     [[nodiscard]] std::vector<std::string> take_notices();
 
 private:
-    struct InFlight {
-        std::uint32_t stream;
-        std::uint64_t first_seq;
-        std::uint64_t last_seq;
-        std::uint64_t position;
-        std::uint64_t size_bytes;
-        Instant sent_at;
-    };
-    /// What is known of a stream on the present line.
-    struct OnLine {
-        std::uint64_t sent_through = 0;
-        std::uint64_t acknowledged_through = 0;
-        bool has_sent = false;
-    };
-
     /// Calls `what` with the heartbeat that this Uplink has.
     decltype(auto) beat(auto&& what) { return adaptive_ ? what(*adaptive_) : what(heartbeat_); }
     decltype(auto) beat(auto&& what) const {
         return adaptive_ ? what(*adaptive_) : what(heartbeat_);
     }
+    [[nodiscard]] Result<void> change(Event event, Instant now);
+    [[nodiscard]] bool change_or_give_up(Event event, Instant now);
+    void greet(Instant now);
     void forget_line();
     void tell_heartbeat(std::optional<LineEnd> end, const Error& error, Instant now);
-    [[nodiscard]] line::OpenMessage open_message(const journal::Stream& stream);
-    [[nodiscard]] Bytes hello();
-    [[nodiscard]] Result<void> welcome(const line::WelcomeMessage& message, Instant now);
-    [[nodiscard]] Result<void> acknowledge(const line::AckMessage& message, Instant now);
-    [[nodiscard]] Result<void> answer(const line::ResultMessage& message);
-    void refuse(const line::RefusalMessage& message);
-    [[nodiscard]] bool was_refused(const journal::Record& record) const;
-    void goodbye(const line::GoodbyeMessage& message);
-    void advance(Instant now);
-    [[nodiscard]] std::optional<Outgoing> declare(const journal::Stream& stream);
-    [[nodiscard]] Outgoing dispatch(const journal::Record& record, Instant now);
-    [[nodiscard]] Outgoing dispatch_gap(const journal::Record& record, std::uint64_t first_seq,
-                                        std::uint64_t last_seq, journal::GapReason reason,
-                                        Instant now);
+    [[nodiscard]] Result<void> apply(const line::DeviceEnd::Welcomed& welcomed, Instant now);
+    [[nodiscard]] Result<void> apply(const line::DeviceEnd::Acknowledged& event, Instant now);
+    [[nodiscard]] Result<void> apply(const line::DeviceEnd::Refused& refused, Instant now);
+    [[nodiscard]] Result<void> apply(const line::DeviceEnd::SentAway& away, Instant now);
 
-    journal::Journal& journal_;
-    journal::Consumer consumer_;  ///< what the hub has acknowledged is confirmed
+    line::DeviceEnd line_;
     UplinkOptions options_;
     ports::Entropy& entropy_;
     Backoff backoff_;
@@ -197,25 +157,10 @@ private:
     std::string last_error_;
     std::uint64_t reconnects_ = 0;
     std::optional<Duration> round_trip_;
-    std::uint64_t own_acknowledged_ = 0;
     Instant pinged_at_ = kNever;
     std::optional<std::int64_t> server_time_us_;
     std::vector<std::string> notices_;
-    std::optional<Error> give_up_;
-
-    // The present line
-    std::map<std::uint32_t, OnLine> on_line_;
-    std::map<std::pair<std::string, std::uint64_t>, std::size_t> declared_channels_;
-    bool hello_ahead_ = false;       ///< it was given out before the line was up
-    std::optional<Bytes> greeting_;  ///< Hello, until it has been handed out
-    std::vector<Bytes> answers_;
-    std::uint64_t window_bytes_ = 0;
-    std::deque<InFlight> in_flight_;
-    std::uint64_t in_flight_bytes_ = 0;
-    bool has_acknowledged_ = false;
-
-    /// (stream, first number, last number) that the hub could not read: they are sent as a Gap.
-    std::set<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> refused_;
+    std::optional<Error> give_up_;  ///< why the present line is to end
 };
 
 }  // namespace holdfast::uplink

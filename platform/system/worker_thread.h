@@ -2,11 +2,10 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
-
-#include <boost/asio/io_context.hpp>
 
 #include "firmware/ports/worker.h"
 
@@ -15,8 +14,8 @@ namespace holdfast::system {
 /// A worker with a thread of its own, which lives as long as it does.
 class WorkerThread final : public ports::Worker {
 public:
-    /// `io`: of the network thread, on which `done` is called.
-    explicit WorkerThread(boost::asio::io_context& io);
+    /// `post`: runs a task on the network thread; it is called from this worker's own thread.
+    explicit WorkerThread(std::function<void(Task)> post);
     ~WorkerThread() override;
 
     void run(Task work, Task done) override;
@@ -28,7 +27,7 @@ private:
     };
     void loop();
 
-    boost::asio::io_context& io_;
+    std::function<void(Task)> post_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Pair> tasks_;

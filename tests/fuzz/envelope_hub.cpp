@@ -1,7 +1,8 @@
 // Messages of a device, right and wrong, into the hub's side of lines that follow each other. What
 // the journal then holds is without holes, decodes, and uses declared channels only; what was
 // acknowledged is there.
-#include "firmware/hub/line.h"
+#include "firmware/hub/presence.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/telemetry/batch_codec.h"
 #include "tests/firmware/journal/journal_desk.h"
 #include "tests/fuzz/input.h"
@@ -87,13 +88,17 @@ public:
     Hub() : desk_(options()) { connect(false); }
 
     void connect(bool relay) {
-        line_ = std::make_unique<hub::Line>(hub::Shared{*desk_.journal, fleet_, live_},
-                                            hub::Admission{kDevice, relay, "address"}, limits());
+        presence_.reset();
+        line_ = std::make_unique<line::HubEnd>(
+            *desk_.journal, line::Admission{kDevice, relay, "address"}, limits());
+        presence_ =
+            std::make_unique<hub::Presence>(hub::Shared{*desk_.journal, fleet_, live_}, *line_);
         acknowledged_.clear();
     }
     /// False: the line is closed now.
     [[nodiscard]] bool received(const Bytes& message) {
         const auto result = line_->received(message, {desk_.now, WallTime{}});
+        presence_->follow(WallTime{});
         HOLDFAST_CHECK(result || !result.error().message.empty());
         drain();
         return result.has_value();
@@ -138,8 +143,8 @@ private:
         options.channels_per_origin = 6;
         return options;
     }
-    static hub::LineOptions limits() {
-        hub::LineOptions limits;
+    static line::HubEndOptions limits() {
+        line::HubEndOptions limits;
         limits.max_streams = 3;
         limits.max_batch_bytes = 4096;
         return limits;
@@ -170,7 +175,8 @@ private:
     Desk desk_;
     hub::Fleet fleet_;
     hub::LiveFeed live_;
-    std::unique_ptr<hub::Line> line_;
+    std::unique_ptr<line::HubEnd> line_;
+    std::unique_ptr<hub::Presence> presence_;
     std::map<std::uint32_t, std::uint64_t> acknowledged_;
 };
 

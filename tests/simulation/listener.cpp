@@ -120,7 +120,7 @@ void Listener::handle(SocketId id, Connection& connection, const http::Request& 
     }
     if (sockjs_->serves(request.target)) {
         if (sockjs_->opens_session(request)) {
-            const std::optional<hub::Admission> admission = admit(request, id);
+            const std::optional<line::Admission> admission = admit(request, id);
             if (!admission) {
                 respond(id, plain_response(401, "the device token is not known here\n"));
                 return;
@@ -138,14 +138,14 @@ void Listener::handle(SocketId id, Connection& connection, const http::Request& 
     respond(id, plain_response(404, "there is nothing here\n"));
 }
 
-std::optional<hub::Admission> Listener::admit(const http::Request& request, SocketId from) const {
+std::optional<line::Admission> Listener::admit(const http::Request& request, SocketId from) const {
     const std::string_view value = request.header("Authorization");
     const hub::Token* token =
         value.starts_with("Bearer ") ? tokens_.find(value.substr(7)) : nullptr;
     if (token == nullptr) {
         return std::nullopt;
     }
-    return hub::Admission{token->device, token->relay, "socket " + std::to_string(from)};
+    return line::Admission{token->device, token->relay, "socket " + std::to_string(from)};
 }
 
 void Listener::respond(SocketId id, const http::Response& response) {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "firmware/http/message.h"
-#include "firmware/hub/line.h"
+#include "firmware/hub/presence.h"
 #include "firmware/hub/tokens.h"
 #include "firmware/sockjs/server.h"
 #include "firmware/websocket/connection.h"
@@ -47,7 +47,8 @@ public:
 private:
     /// A line, over a WebSocket or a SockJS session.
     struct Carrier {
-        std::unique_ptr<hub::Line> line;
+        std::unique_ptr<line::HubEnd> line;
+        std::unique_ptr<hub::Presence> presence;
         std::uint64_t id = 0;
         simulated::SocketId socket = 0;  ///< 0: over SockJS
         sockjs::SessionId session = 0;
@@ -77,9 +78,9 @@ private:
     void upgrade(simulated::SocketId id, Connection& connection, const http::Request& request);
     void respond(simulated::SocketId id, const http::Response& response);
     void receive_socket(simulated::SocketId id, std::span<std::byte> bytes);
-    [[nodiscard]] std::optional<hub::Admission> admit(const http::Request& request,
-                                                      simulated::SocketId from) const;
-    [[nodiscard]] CarrierPtr make_carrier(hub::Admission admission);
+    [[nodiscard]] std::optional<line::Admission> admit(const http::Request& request,
+                                                       simulated::SocketId from) const;
+    [[nodiscard]] CarrierPtr make_carrier(line::Admission admission);
     void say_goodbye(const CarrierPtr& carrier, const std::string& reason, Duration retry_after);
     /// False: the line refused it, and its end has begun.
     [[nodiscard]] bool message(const CarrierPtr& carrier, ByteView payload);
@@ -97,8 +98,8 @@ private:
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::map<simulated::SocketId, Connection> connections_;
     std::map<sockjs::SessionId, CarrierPtr> sessions_;
-    std::map<simulated::SocketId, hub::Admission> admitted_;  ///< of requests under way
-    std::map<std::string, CarrierPtr> newest_;                ///< by device
+    std::map<simulated::SocketId, line::Admission> admitted_;  ///< of requests under way
+    std::map<std::string, CarrierPtr> newest_;                 ///< by device
     std::map<std::uint64_t, CarrierPtr> carriers_;
     std::uint64_t last_carrier_ = 0;
     std::optional<sockjs::Server> sockjs_;

@@ -35,7 +35,7 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
     policy.protocols = {"holdfast.v1"};
     policy.protocol_required = true;
     websocket::ServerAnswer answered = websocket::answer(request, policy);
-    const std::optional<hub::Admission> admission = admit(request, id);
+    const std::optional<line::Admission> admission = admit(request, id);
     if (!answered.accepted || !admission) {
         respond(id, answered.accepted ? plain_response(401, "the device token is not known here\n")
                                       : answered.response);
@@ -58,11 +58,12 @@ void Listener::upgrade(SocketId id, Connection& connection, const http::Request&
     }
 }
 
-Listener::CarrierPtr Listener::make_carrier(hub::Admission admission) {
+Listener::CarrierPtr Listener::make_carrier(line::Admission admission) {
     auto carrier = std::make_shared<Carrier>();
     carrier->id = ++last_carrier_;
-    carrier->line =
-        std::make_unique<hub::Line>(owner_.shared(), std::move(admission), hub::LineOptions{});
+    carrier->line = std::make_unique<line::HubEnd>(owner_.shared().journal, std::move(admission),
+                                                   line::HubEndOptions{});
+    carrier->presence = std::make_unique<hub::Presence>(owner_.shared(), *carrier->line);
     return carriers_[carrier->id] = carrier;
 }
 
@@ -106,6 +107,7 @@ void Listener::receive_socket(SocketId id, std::span<std::byte> bytes) {
 bool Listener::message(const CarrierPtr& carrier, ByteView payload) {
     const Result<void> result =
         carrier->line->received(payload, {owner_.now().monotonic, owner_.wall()});
+    carrier->presence->follow(owner_.wall());
     if (!result) {
         // A poll that reaches a restarted hub opens its session anew, and what the device sends
         // before it knows that comes without Hello.

@@ -79,7 +79,7 @@ void UplinkPort::act(const Action& action) {
             open(action);
             return;
         case Action::Kind::send:
-            if (!setting_.network.send(socket_of(action.stream), action.bytes)) {
+            if (!setting_.network.send(socket_of(action.stream), *action.bytes)) {
                 client_.congested(action.stream);
             }
             return;

@@ -141,8 +141,7 @@ TEST(Status, a_line_that_ends_is_down_from_then_on_whatever_is_tried) {
     engine.connected(node.now.monotonic);
     STRCMP_CONTAINS(R"("state":"greeting",)", status_of(node).c_str());
     CHECK(engine.next_message(node.now.monotonic).has_value());
-    CHECK(engine.received(line::to_wire(line::WelcomeMessage{}), node.now.monotonic)
-              .has_value());
+    CHECK(engine.received(line::to_wire(line::WelcomeMessage{}), node.now.monotonic).has_value());
     node.pass(std::chrono::hours(2));
     const std::string live = status_of(node);
     CHECK(live.find("down_s") == std::string::npos);

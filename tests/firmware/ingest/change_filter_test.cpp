@@ -6,8 +6,8 @@
 
 #include <CppUTest/TestHarness.h>
 
-using holdfast::ports::Sample;
 using holdfast::ingest::ChangeFilter;
+using holdfast::ports::Sample;
 using holdfast::telemetry::Value;
 
 namespace {

@@ -18,8 +18,8 @@ TEST_GROUP(Push) {
         connect("");
     }
     void connect(const std::string& source) {
-        push = std::make_unique<ingest::PushSession>(hub::Shared{*desk.journal, fleet, live}, source,
-                                                  telemetry::JsonLimits{});
+        push = std::make_unique<ingest::PushSession>(hub::Shared{*desk.journal, fleet, live},
+                                                     source, telemetry::JsonLimits{});
     }
     std::string tell(const std::string& text, ingest::Stamp stamp = {0, 5}) {
         return push->received(text, stamp, desk.now).value_or("");

@@ -1,8 +1,8 @@
 /// One test for each line of the table in firmware/journal/README.md: what a power cut may cost.
 #include <CppUTest/TestHarness.h>
 
-#include "firmware/hub/line.h"
 #include "firmware/ingest/push.h"
+#include "firmware/line/hub_end.h"
 #include "tests/firmware/journal/journal_desk.h"
 
 using namespace holdfast;
@@ -116,7 +116,7 @@ TEST(Promise, push_with_a_source_loses_nothing_and_doubles_nothing) {
 }
 
 TEST(Promise, relayed_readings_lose_nothing_for_they_are_acknowledged_after_the_commit) {
-    hub::Line line(shared(), {"other", false, ""}, {});
+    line::HubEnd line(*desk.journal, {"other", false, ""}, {});
     const Now now{desk.now, WallTime(1s)};
     HelloMessage hello;
     hello.device = "other";

@@ -200,13 +200,13 @@ void ClientDesk::act(Action action) {
             return;
         case Action::Kind::send:
             if (known == streams.end() || !known->second->connected || known->second->left ||
-                known->second->ended || action.bytes.empty()) {
+                known->second->ended || !action.bytes || action.bytes->empty()) {
                 broken = "bytes for a stream that is not there";
                 return;
             }
             ++sends;
-            largest_send = std::max(largest_send, action.bytes.size());
-            send(*known->second, action.bytes);
+            largest_send = std::max(largest_send, action.bytes->size());
+            send(*known->second, *action.bytes);
             return;
         case Action::Kind::shut:
         case Action::Kind::abort:
@@ -491,15 +491,18 @@ void ClientDesk::read_socket(FarStream& from, std::span<std::byte> bytes) {
     }
 }
 
-void ClientDesk::message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteView bytes,
+void ClientDesk::message(std::unique_ptr<line::HubEnd>& line, bool is_socket, ByteView bytes,
                          const std::function<void(ByteView)>& reply,
                          const std::function<void(const std::string&)>& close) {
     if (!line) {
-        line = std::make_unique<hub::Line>(hub::Shared{*hub_journal, fleet, live_feed},
-                                           hub::Admission{"dev", false, "192.0.2.9"}, line_options);
+        line = std::make_unique<line::HubEnd>(
+            *hub_journal, line::Admission{"dev", false, "192.0.2.9"}, line_options);
         known_[line.get()] = false;
     }
-    if (const Result<void> result = line->received(bytes, both()); !result) {
+    const Result<void> result = line->received(bytes, both());
+    while (line->next_event()) {
+    }
+    if (!result) {
         // A poll may open a session anew, by its old name, before the client knows that the old one
         // is gone; then what it has sent meanwhile comes there. Nothing of it may be taken.
         if (is_socket || line->greeted()) {
@@ -519,7 +522,7 @@ void ClientDesk::message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteV
 }
 
 /// The hub listens to the youngest line of a device only.
-void ClientDesk::greeted(hub::Line& young) {
+void ClientDesk::greeted(line::HubEnd& young) {
     for (const auto& [id, each] : streams) {
         if (each->line && each->line.get() != &young && each->line->greeted()) {
             each->line->superseded();

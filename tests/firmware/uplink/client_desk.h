@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "firmware/hub/line.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/sockjs/server.h"
 #include "firmware/uplink/client.h"
 #include "firmware/websocket/handshake.h"
@@ -55,7 +55,7 @@ struct FarStream {
     std::string authorization;
     std::string user_agent;
     std::optional<websocket::Connection> socket;
-    std::unique_ptr<hub::Line> line;
+    std::unique_ptr<line::HubEnd> line;
     std::vector<Bytes> pings;  ///< their payloads
     std::vector<Instant> pinged_at;
     std::size_t records = 0;  ///< messages that came
@@ -145,11 +145,9 @@ public:
     Random random{7};
     ModelStore hub_store{"hub", 1u << 30, false};
     std::unique_ptr<journal::Journal> hub_journal;
-    hub::Fleet fleet;
-    hub::LiveFeed live_feed;
     std::optional<sockjs::Server> sockjs;
-    std::map<sockjs::SessionId, std::unique_ptr<hub::Line>> sessions;
-    hub::LineOptions line_options;
+    std::map<sockjs::SessionId, std::unique_ptr<line::HubEnd>> sessions;
+    line::HubEndOptions line_options;
     std::size_t hellos = 0;
     std::size_t moves = 0;  ///< Hellos of a device that had not left
 
@@ -166,18 +164,18 @@ private:
     void answer(FarStream& to, const http::Request& request);
     void upgrade(FarStream& to, const http::Request& request);
     void read_socket(FarStream& from, std::span<std::byte> bytes);
-    void message(std::unique_ptr<hub::Line>& line, bool is_socket, ByteView bytes,
+    void message(std::unique_ptr<line::HubEnd>& line, bool is_socket, ByteView bytes,
                  const std::function<void(ByteView)>& reply,
                  const std::function<void(const std::string&)>& close);
     void serve_sockjs();
     void serve_lines();
-    void greeted(hub::Line& young);
+    void greeted(line::HubEnd& young);
     void arm_cut(uplink::StreamId id);
 
     std::multimap<Instant, std::function<void()>> events_;
     std::map<uplink::StreamId, Instant> last_down_;
     std::map<uplink::StreamId, Instant> touched_;
-    std::map<hub::Line*, bool> known_;
+    std::map<line::HubEnd*, bool> known_;
     websocket::DeflateContexts contexts_;
 };
 

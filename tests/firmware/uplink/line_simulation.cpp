@@ -402,11 +402,10 @@ void World::connect(Node& node) {
         link->client = &node;
         link->server = &server;
         link->id = next_link_++;
-        hub::LineOptions options;
+        line::HubEndOptions options;
         options.window_bytes = random_.chance(50) ? options.window_bytes : 500;
-        link->line =
-            std::make_unique<hub::Line>(hub::Shared{*server.journal, server.fleet, server.live},
-                                        hub::Admission{node.id, node.relay, "here"}, options);
+        link->line = std::make_unique<line::HubEnd>(
+            *server.journal, line::Admission{node.id, node.relay, "here"}, options);
         links_.push_back(link);
         node.link = link;
         node.uplink->connected(now_);
@@ -434,7 +433,10 @@ void World::receive(const std::shared_ptr<Link>& link, bool up, const Bytes& mes
             send(link, false, {});
             return;
         }
-        if (const auto result = link->line->received(message, {now_, wall(now_)}); !result) {
+        const auto result = link->line->received(message, {now_, wall(now_)});
+        while (link->line->next_event()) {
+        }
+        if (!result) {
             broken_ = "the line refused " + link->client->id + ": " + result.error().message;
         }
         turn(*link->server);

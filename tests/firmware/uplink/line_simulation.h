@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "firmware/hub/line.h"
 #include "firmware/journal/journal.h"
+#include "firmware/line/hub_end.h"
 #include "firmware/uplink/uplink.h"
 #include "tests/firmware/uplink/model_store.h"
 
@@ -54,7 +54,7 @@ struct Node;
 struct Link {
     Node* client = nullptr;
     Node* server = nullptr;
-    std::unique_ptr<hub::Line> line;  ///< null once the server's end is closed
+    std::unique_ptr<line::HubEnd> line;  ///< null once the server's end is closed
     bool client_open = true;
     bool lost = false;  ///< nothing comes through any more
     std::uint64_t id = 0;
@@ -72,8 +72,6 @@ struct Node {
     bool up = false;
     std::unique_ptr<journal::Journal> journal;
     std::unique_ptr<uplink::Uplink> uplink;
-    hub::Fleet fleet;
-    hub::LiveFeed live;
     std::shared_ptr<Link> link;
     Instant storage_busy{};
     Instant armed = kNever;

@@ -1,11 +1,10 @@
-#include <algorithm>
 #include <utility>
 
-#include "firmware/uplink/uplink.h"
+#include "firmware/line/device_end.h"
 
-/// What an uplink sends, from the journal's memory and from its store.
+/// What the device's end sends.
 
-namespace holdfast::uplink {
+namespace holdfast::line {
 
 using journal::Record;
 using journal::RecordKind;
@@ -17,10 +16,8 @@ constexpr std::uint64_t kMessageOverheadBytes = 32;
 
 }  // namespace
 
-// ---- Sending
-
-line::OpenMessage Uplink::open_message(const journal::Stream& stream) {
-    line::OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
+OpenMessage DeviceEnd::open_message(const journal::Stream& stream) {
+    OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
     const auto channels = journal_.declarable_channels(stream.origin, stream.epoch.journal);
     std::size_t& declared = declared_channels_[{stream.origin, stream.epoch.journal}];
     for (; declared < channels.size(); ++declared) {
@@ -30,53 +27,53 @@ line::OpenMessage Uplink::open_message(const journal::Stream& stream) {
     return open;
 }
 
-Bytes Uplink::hello() {
-    line::HelloMessage hello;
+Bytes DeviceEnd::hello() {
+    HelloMessage hello;
     hello.device = options_.device;
     hello.boot = options_.boot;
     hello.software = options_.software;
     hello.backlog_readings = journal_.backlog();
     for (const auto& [id, stream] : journal_.streams()) {
         hello.open.push_back(open_message(stream));
-        on_line_[id] = {};
+        streams_[id] = {};
     }
-    return line::to_wire(hello);
+    return to_wire(hello);
 }
 
-std::optional<Outgoing> Uplink::next_message(Instant now) {
+std::optional<Outgoing> DeviceEnd::next_message(Instant now) {
     if (greeting_) {
-        return Outgoing{*std::exchange(greeting_, std::nullopt), nullptr};
+        return Outgoing{*std::exchange(greeting_, std::nullopt)};
     }
     if (!answers_.empty()) {
-        Outgoing answer{std::move(answers_.front()), nullptr};
+        Outgoing answer{std::move(answers_.front())};
         answers_.erase(answers_.begin());
         return answer;
     }
-    if (state_ != State::live || give_up_ || in_flight_bytes_ >= window_bytes_) {
+    if (!welcomed_ || is_ending_ || in_flight_bytes_ >= window_bytes_) {
         return std::nullopt;
     }
     while (const std::optional<Record> record = consumer_.next()) {
         const journal::Stream& stream = journal_.streams().at(record->stream);
-        if (std::optional<Outgoing> open = declare(stream)) {
-            return open;
+        if (std::optional<Outgoing> declaration = declare(stream)) {
+            return declaration;
         }
-        OnLine& line = on_line_[record->stream];
-        if (record->last_seq <= line.sent_through) {
+        OpenStream& open = streams_[record->stream];
+        if (record->last_seq <= open.sent_through) {
             consumer_.move_to(record->end_position());
-            advance(now);
+            (void)advance(now);
             continue;
         }
-        if (record->first_seq > line.sent_through + 1) {
+        if (record->first_seq > open.sent_through + 1) {
             // What is missing between two records of the journal was damaged; what is missing
             // before the first of a line, the hub once had, as far as is known here.
             return dispatch_gap(
-                *record, line.sent_through + 1, record->first_seq - 1,
-                line.has_sent ? journal::GapReason::corrupt : journal::GapReason::unknown_past,
+                *record, open.sent_through + 1, record->first_seq - 1,
+                open.has_sent ? journal::GapReason::corrupt : journal::GapReason::unknown_past,
                 now);
         }
         consumer_.move_to(record->end_position());
         if (was_refused(*record)) {
-            return dispatch_gap(*record, line.sent_through + 1, record->last_seq,
+            return dispatch_gap(*record, open.sent_through + 1, record->last_seq,
                                 journal::GapReason::corrupt, now);
         }
         return dispatch(*record, now);
@@ -85,37 +82,36 @@ std::optional<Outgoing> Uplink::next_message(Instant now) {
 }
 
 /// An Open for a stream that is new on this line, or for its new channels.
-std::optional<Outgoing> Uplink::declare(const journal::Stream& stream) {
+std::optional<Outgoing> DeviceEnd::declare(const journal::Stream& stream) {
     const auto declared = declared_channels_.find({stream.origin, stream.epoch.journal});
     const std::size_t known = declared == declared_channels_.end() ? 0 : declared->second;
-    const bool is_open = on_line_.contains(stream.id);
+    const bool is_open = streams_.contains(stream.id);
     if (is_open &&
         known == journal_.declarable_channels(stream.origin, stream.epoch.journal).size()) {
         return std::nullopt;
     }
     if (!is_open) {
-        on_line_[stream.id] = {};
+        streams_[stream.id] = {};
     }
-    return Outgoing{line::to_wire(open_message(stream)), nullptr};
+    return Outgoing{to_wire(open_message(stream))};
 }
 
-Outgoing Uplink::dispatch(const Record& record, Instant now) {
-    Outgoing out{line::wire_head(record, record.stream),
-                 record.kind == RecordKind::batch ? record.body : nullptr};
+Outgoing DeviceEnd::dispatch(const Record& record, Instant now) {
+    Outgoing out{wire_head(record, record.stream),
+                 record.kind == RecordKind::batch ? record.body : nullptr, true};
     const std::uint64_t size = kMessageOverheadBytes + (out.body ? out.body->size() : 0);
     in_flight_.push_back(
         {record.stream, record.first_seq, record.last_seq, record.position, size, now});
     in_flight_bytes_ += size;
-    OnLine& line = on_line_[record.stream];
-    line.sent_through = record.last_seq;
-    line.has_sent = true;
-    beat([&](auto& heartbeat) { heartbeat.sent(now); });
+    OpenStream& open = streams_[record.stream];
+    open.sent_through = record.last_seq;
+    open.has_sent = true;
     return out;
 }
 
 /// A Gap in the place of numbers that stand before `record`, or of the record itself.
-Outgoing Uplink::dispatch_gap(const Record& record, std::uint64_t first_seq, std::uint64_t last_seq,
-                              journal::GapReason reason, Instant now) {
+Outgoing DeviceEnd::dispatch_gap(const Record& record, std::uint64_t first_seq,
+                                 std::uint64_t last_seq, journal::GapReason reason, Instant now) {
     Record gap;
     gap.position = record.position;
     gap.stream = record.stream;
@@ -126,19 +122,4 @@ Outgoing Uplink::dispatch_gap(const Record& record, std::uint64_t first_seq, std
     return dispatch(gap, now);
 }
 
-// ---- Reading the backlog
-
-std::optional<Uplink::Read> Uplink::take_read(Instant now) {
-    return state_ == State::live ? consumer_.take_read(now) : std::nullopt;
-}
-
-void Uplink::fetched(Result<std::vector<Record>> records, Instant now) {
-    const Result<bool> moved = consumer_.fetched(std::move(records), now);
-    if (!moved) {
-        notices_.push_back("reading the backlog: " + moved.error().message);
-    } else if (*moved) {
-        advance(now);
-    }
-}
-
-}  // namespace holdfast::uplink
+}  // namespace holdfast::line
