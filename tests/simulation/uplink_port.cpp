@@ -12,7 +12,7 @@ using uplink::Action;
 
 constexpr Duration kConnectTimeout = 10s;
 /// Main line, the one it moves to, side lines: two streams each at most.
-constexpr std::size_t kMostStreams = 2 * (2 + uplink::kSideLineNumbers);
+constexpr std::size_t kMostStreams = 2 * (2 + uplink::kProbeLineNumbers);
 
 uplink::ClientOptions options_of(const NodePlan& plan, std::uint64_t boot) {
     uplink::ClientOptions options;

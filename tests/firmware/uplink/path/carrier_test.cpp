@@ -1,4 +1,4 @@
-#include "firmware/uplink/passage.h"
+#include "firmware/uplink/path/carrier.h"
 
 #include <functional>
 #include <memory>
@@ -26,20 +26,20 @@ Bytes bytes_of(std::string_view text) {
     return {view.begin(), view.end()};
 }
 
-/// One passage, and the test in the place of its owner and of the far end. Orders and events are
+/// One carrier, and the test in the place of its owner and of the far end. Orders and events are
 /// told as words.
 struct PassageDesk {
     simulation::Random random{5};
     websocket::DeflateContexts contexts;
     Instant now{100s};
-    PassageOptions options;
-    std::unique_ptr<Passage> passage;
+    CarrierOptions options;
+    std::unique_ptr<Carrier> carrier;
     std::string sent[kLanes];
     std::string orders;
     std::string events;
     std::string why;
     LineEnd end;
-    Trouble trouble = Trouble::passage;
+    Trouble trouble = Trouble::transport;
     std::size_t messages = 0;
 
     void start(Transport transport) {
@@ -49,26 +49,26 @@ struct PassageDesk {
         now = Instant{100s};
         sent[0].clear();
         sent[1].clear();
-        passage = make_passage(options, random, contexts, now);
+        carrier = make_carrier(options, random, contexts, now);
         drain();
     }
     void drain() {
-        while (const auto event = passage->next_event(now)) {
+        while (const auto event = carrier->next_event(now)) {
             switch (event->kind) {
-                case Passage::Event::Kind::up:
+                case Carrier::Event::Kind::up:
                     events += "up ";
                     break;
-                case Passage::Event::Kind::passes:
+                case Carrier::Event::Kind::passes:
                     events += "passes ";
                     break;
-                case Passage::Event::Kind::message:
+                case Carrier::Event::Kind::message:
                     events += "message:" + std::string(as_text(event->payload)).substr(0, 20) + " ";
                     ++messages;
                     break;
-                case Passage::Event::Kind::pong:
+                case Carrier::Event::Kind::pong:
                     events += "pong ";
                     break;
-                case Passage::Event::Kind::ended:
+                case Carrier::Event::Kind::ended:
                     events += "ended ";
                     why = event->error.message;
                     end = event->end;
@@ -76,42 +76,42 @@ struct PassageDesk {
                     break;
             }
         }
-        while (auto order = passage->next_order(now)) {
+        while (auto order = carrier->next_order(now)) {
             const std::string lane = order->lane == Lane::receive ? "r " : "s ";
             switch (order->kind) {
-                case Passage::Order::Kind::open:
+                case Carrier::Order::Kind::open:
                     orders += "open:" + lane;
                     break;
-                case Passage::Order::Kind::send:
+                case Carrier::Order::Kind::send:
                     orders += "send:" + lane;
                     sent[static_cast<std::size_t>(order->lane)] += as_text(order->bytes);
                     break;
-                case Passage::Order::Kind::shut:
+                case Carrier::Order::Kind::shut:
                     orders += "shut:" + lane;
                     break;
-                case Passage::Order::Kind::abort:
+                case Carrier::Order::Kind::abort:
                     orders += "abort:" + lane;
                     break;
             }
         }
     }
     void open(Lane lane, const std::string& authorization = "") {
-        passage->opened(lane, authorization, now);
+        carrier->opened(lane, authorization, now);
         drain();
     }
     void give(std::string_view text, Lane lane = Lane::receive) {
         Bytes bytes = bytes_of(text);
-        passage->received(lane, bytes, now);
+        carrier->received(lane, bytes, now);
         drain();
     }
     void finish(Lane lane, const Error& error = {ErrorCode::closed, "the peer ended it"}) {
-        passage->ended(lane, error, now);
+        carrier->ended(lane, error, now);
         drain();
     }
     void at(Duration since_start) {
         now = Instant{100s} + since_start;
-        if (passage->deadline() <= now) {
-            passage->tick(now);
+        if (carrier->deadline() <= now) {
+            carrier->tick(now);
             drain();
         }
     }
@@ -184,7 +184,7 @@ protected:
         STRCMP_EQUAL("up passes ", take_events().c_str());
     }
     void say(std::string_view text) {
-        passage->send(as_bytes(text), {}, websocket::Compression::off);
+        carrier->send(as_bytes(text), {}, websocket::Compression::off);
         drain();
     }
 };
@@ -193,12 +193,12 @@ protected:
 
 // ---- WebSocket
 
-TEST_GROUP_BASE(WebSocketPassage, WebSocketDesk){};
+TEST_GROUP_BASE(WebSocketCarrier, WebSocketDesk){};
 
-TEST(WebSocketPassage, asks_for_one_stream_and_shakes_hands_with_its_authorization) {
+TEST(WebSocketCarrier, asks_for_one_stream_and_shakes_hands_with_its_authorization) {
     start(Transport::websocket);
     STRCMP_EQUAL("open:r ", take_orders().c_str());
-    CHECK(passage->deadline() == kNever);
+    CHECK(carrier->deadline() == kNever);
     open(Lane::receive, "Bearer x");
     STRCMP_EQUAL("send:r ", take_orders().c_str());
     const std::string request = take_sent();
@@ -208,7 +208,7 @@ TEST(WebSocketPassage, asks_for_one_stream_and_shakes_hands_with_its_authorizati
     CHECK(request.find("Sec-WebSocket-Protocol: holdfast.v1\r\n") != std::string::npos);
 }
 
-TEST(WebSocketPassage, answers_split_at_every_byte_are_the_same) {
+TEST(WebSocketCarrier, answers_split_at_every_byte_are_the_same) {
     const std::string after = frames([](auto& hub, Bytes& out) {
         hub.send_pong({}, out);
         hub.send_binary(as_bytes("one"), out);
@@ -235,7 +235,7 @@ TEST(WebSocketPassage, answers_split_at_every_byte_are_the_same) {
     }
 }
 
-TEST(WebSocketPassage, a_message_proves_nothing_since_it_may_have_come_with_101) {
+TEST(WebSocketCarrier, a_message_proves_nothing_since_it_may_have_come_with_101) {
     up();
     give(frames([](auto& hub, Bytes& out) { hub.send_binary(as_bytes("one"), out); }));
     STRCMP_EQUAL("message:one ", take_events().c_str());
@@ -245,39 +245,39 @@ TEST(WebSocketPassage, a_message_proves_nothing_since_it_may_have_come_with_101)
     STRCMP_EQUAL("pong ", take_events().c_str());
 }
 
-TEST(WebSocketPassage, patience_ends_where_nothing_is_answered_and_grows_with_the_connecting) {
+TEST(WebSocketCarrier, patience_ends_where_nothing_is_answered_and_grows_with_the_connecting) {
     options.patience = 1s;
     start(Transport::websocket);
     now += 500ms;
     open(Lane::receive);
-    CHECK(passage->deadline() == now + 2500ms);
+    CHECK(carrier->deadline() == now + 2500ms);
     at(3s);
     STRCMP_EQUAL("ended ", take_events().c_str());
     STRCMP_EQUAL("no answer to the WebSocket handshake within 2 s", why.c_str());
     CHECK(take_orders().ends_with("abort:r "));
-    CHECK(passage->deadline() == kNever);
+    CHECK(carrier->deadline() == kNever);
     // Nothing more is told, whatever happens.
     give("HTTP/1.1 200 OK\r\n\r\n");
     finish(Lane::receive);
-    passage->close(websocket::CloseCode::normal, "");
-    passage->abort();
-    passage->ping(1s);
-    passage->speak();
+    carrier->close(websocket::CloseCode::normal, "");
+    carrier->abort();
+    carrier->ping(1s);
+    carrier->speak();
     drain();
     STRCMP_EQUAL("", (take_events() + take_orders()).c_str());
 }
 
-TEST(WebSocketPassage, patience_ends_where_a_pong_is_missing) {
+TEST(WebSocketCarrier, patience_ends_where_a_pong_is_missing) {
     options.patience = 1s;
     up();
     at(999ms);
     STRCMP_EQUAL("", take_events().c_str());
     at(1s);
     STRCMP_EQUAL("ended ", take_events().c_str());
-    CHECK(trouble == Trouble::passage && end.kind == EndKind::unanswered);
+    CHECK(trouble == Trouble::transport && end.kind == EndKind::unanswered);
 }
 
-TEST(WebSocketPassage, a_message_that_is_never_finished_is_waited_for_so_long) {
+TEST(WebSocketCarrier, a_message_that_is_never_finished_is_waited_for_so_long) {
     options.message_timeout = 60s;
     up();
     give(pong());
@@ -294,7 +294,7 @@ TEST(WebSocketPassage, a_message_that_is_never_finished_is_waited_for_so_long) {
     STRCMP_EQUAL("the hub did not finish a message in time", why.c_str());
 }
 
-TEST(WebSocketPassage, a_message_over_the_limit_ends_it) {
+TEST(WebSocketCarrier, a_message_over_the_limit_ends_it) {
     options.message_size_bytes = 100;
     up();
     give(pong());
@@ -306,7 +306,7 @@ TEST(WebSocketPassage, a_message_over_the_limit_ends_it) {
     CHECK(trouble == Trouble::hub);
 }
 
-TEST(WebSocketPassage, text_ends_it) {
+TEST(WebSocketCarrier, text_ends_it) {
     up();
     give(pong());
     give(frames([](auto& hub, Bytes& out) { hub.send_text("hello", out); }));
@@ -314,7 +314,7 @@ TEST(WebSocketPassage, text_ends_it) {
     STRCMP_EQUAL("passes ended ", take_events().c_str());
 }
 
-TEST(WebSocketPassage, a_fin_and_a_reset_are_told_apart) {
+TEST(WebSocketCarrier, a_fin_and_a_reset_are_told_apart) {
     up();
     give(pong());
     finish(Lane::receive);
@@ -325,18 +325,18 @@ TEST(WebSocketPassage, a_fin_and_a_reset_are_told_apart) {
     CHECK(end.kind == EndKind::reset);
 }
 
-TEST(WebSocketPassage, close_says_goodbye_once_it_is_up_and_drops_the_stream_before) {
+TEST(WebSocketCarrier, close_says_goodbye_once_it_is_up_and_drops_the_stream_before) {
     start(Transport::websocket);
     take_orders();
-    passage->close(websocket::CloseCode::going_away, "");
+    carrier->close(websocket::CloseCode::going_away, "");
     drain();
     STRCMP_EQUAL("abort:r ", take_orders().c_str());
     up();
     take_orders();
-    passage->send(as_bytes("he"), as_bytes("llo"), websocket::Compression::off);
-    CHECK(passage->gathered_bytes() > 5);
-    passage->close(websocket::CloseCode::going_away, "");
-    LONGS_EQUAL(0, passage->gathered_bytes());
+    carrier->send(as_bytes("he"), as_bytes("llo"), websocket::Compression::off);
+    CHECK(carrier->gathered_bytes() > 5);
+    carrier->close(websocket::CloseCode::going_away, "");
+    LONGS_EQUAL(0, carrier->gathered_bytes());
     drain();
     STRCMP_EQUAL("send:r shut:r ", take_orders().c_str());
     STRCMP_EQUAL("", take_events().c_str());
@@ -344,9 +344,9 @@ TEST(WebSocketPassage, close_says_goodbye_once_it_is_up_and_drops_the_stream_bef
 
 // ---- SockJS
 
-TEST_GROUP_BASE(SockJsPassage, SockJsDesk){};
+TEST_GROUP_BASE(SockJsCarrier, SockJsDesk){};
 
-TEST(SockJsPassage, carries_envelopes_both_ways) {
+TEST(SockJsCarrier, carries_envelopes_both_ways) {
     up();
     const std::string request = take_sent();
     CHECK(request.starts_with("POST /sockjs/"));
@@ -356,23 +356,23 @@ TEST(SockJsPassage, carries_envelopes_both_ways) {
     say("two");
     STRCMP_EQUAL("send:s ", take_orders().c_str());
     CHECK(take_sent(Lane::send).ends_with("[\"b25l\"]"));
-    CHECK(passage->gathered_bytes() > 0);
+    CHECK(carrier->gathered_bytes() > 0);
     give(kTaken, Lane::send);
     STRCMP_EQUAL("send:s ", take_orders().c_str());
     CHECK(take_sent(Lane::send).ends_with("[\"dHdv\"]"));
     give(kTaken, Lane::send);
-    LONGS_EQUAL(0, passage->gathered_bytes());
+    LONGS_EQUAL(0, carrier->gathered_bytes());
     give(chunk(message_frame("three")));
     STRCMP_EQUAL("message:three ", take_events().c_str());
 }
 
-TEST(SockJsPassage, hello_goes_with_the_first_request_and_welcome_may_follow_at_once) {
+TEST(SockJsCarrier, hello_goes_with_the_first_request_and_welcome_may_follow_at_once) {
     for (const bool send_lane_first : {false, true}) {
         start(Transport::xhr_streaming);
         if (send_lane_first) {
             open(Lane::send);
         }
-        passage->greet(bytes_of("hello"));
+        carrier->greet(bytes_of("hello"));
         open(Lane::receive);
         CHECK(take_sent().find("\r\nHoldfast-Hello: aGVsbG8=\r\n") != std::string::npos);
         take_orders();
@@ -380,13 +380,13 @@ TEST(SockJsPassage, hello_goes_with_the_first_request_and_welcome_may_follow_at_
              chunk(kPrelude) + chunk("o\n") + chunk(message_frame("welcome")));
         STRCMP_EQUAL("up passes message:welcome ", take_events().c_str());
         STRCMP_EQUAL("", take_orders().c_str());
-        LONGS_EQUAL(0, passage->gathered_bytes());
+        LONGS_EQUAL(0, carrier->gathered_bytes());
     }
 }
 
-TEST(SockJsPassage, by_xhr_welcome_may_come_behind_o_in_the_same_poll) {
+TEST(SockJsCarrier, by_xhr_welcome_may_come_behind_o_in_the_same_poll) {
     start(Transport::xhr);
-    passage->greet(bytes_of("hello"));
+    carrier->greet(bytes_of("hello"));
     open(Lane::receive);
     const std::string body = "o\n" + message_frame("welcome");
     give("HTTP/1.1 200 OK\r\nHoldfast-Hello: taken\r\nContent-Length: " +
@@ -395,13 +395,13 @@ TEST(SockJsPassage, by_xhr_welcome_may_come_behind_o_in_the_same_poll) {
     CHECK(take_orders().ends_with("send:r send:r "));
 }
 
-TEST(SockJsPassage, hello_that_was_not_taken_or_is_too_large_is_the_first_message) {
+TEST(SockJsCarrier, hello_that_was_not_taken_or_is_too_large_is_the_first_message) {
     for (const std::size_t size : {std::size_t{5}, std::size_t{3072}, std::size_t{3073}}) {
         const std::string hello(size, 'x');
         take_orders();
         take_events();
         start(Transport::xhr_streaming);
-        passage->greet(bytes_of(hello));
+        carrier->greet(bytes_of(hello));
         open(Lane::receive);
         open(Lane::send);
         const bool ahead = take_sent().find("Holdfast-Hello") != std::string::npos;
@@ -414,18 +414,18 @@ TEST(SockJsPassage, hello_that_was_not_taken_or_is_too_large_is_the_first_messag
     }
 }
 
-TEST(SockJsPassage, a_ping_is_an_empty_envelope_and_speaking_is_nothing) {
+TEST(SockJsCarrier, a_ping_is_an_empty_envelope_and_speaking_is_nothing) {
     up();
     take_sent();
-    passage->speak();
+    carrier->speak();
     drain();
     STRCMP_EQUAL("", take_orders().c_str());
-    passage->ping(25s);
+    carrier->ping(25s);
     drain();
     CHECK(take_sent(Lane::send).ends_with("[\"\"]"));
 }
 
-TEST(SockJsPassage, answers_split_at_every_byte_are_the_same) {
+TEST(SockJsCarrier, answers_split_at_every_byte_are_the_same) {
     const std::string all =
         kStreamHead + chunk(kPrelude) + chunk("o\n") + chunk("h\n") + chunk(message_frame("one")) +
         chunk(message_frame(std::string(300, 'y'))) + chunk("c[1001,\"bye\"]\n");
@@ -443,7 +443,7 @@ TEST(SockJsPassage, answers_split_at_every_byte_are_the_same) {
     }
 }
 
-TEST(SockJsPassage, either_stream_may_come_first) {
+TEST(SockJsCarrier, either_stream_may_come_first) {
     start(Transport::xhr);
     take_orders();
     open(Lane::send);
@@ -452,7 +452,7 @@ TEST(SockJsPassage, either_stream_may_come_first) {
     STRCMP_EQUAL("send:r ", take_orders().c_str());
 }
 
-TEST(SockJsPassage, no_receiving_stream_is_no_route) {
+TEST(SockJsCarrier, no_receiving_stream_is_no_route) {
     start(Transport::xhr);
     take_orders();
     finish(Lane::receive, {ErrorCode::refused, "refused"});
@@ -461,7 +461,7 @@ TEST(SockJsPassage, no_receiving_stream_is_no_route) {
     STRCMP_EQUAL("abort:s ", take_orders().c_str());
 }
 
-TEST(SockJsPassage, a_sending_stream_that_failed_or_ended_while_idle_is_asked_for_again) {
+TEST(SockJsCarrier, a_sending_stream_that_failed_or_ended_while_idle_is_asked_for_again) {
     up();
     finish(Lane::send);
     CHECK(take_orders().empty() && take_events().empty());
@@ -472,7 +472,7 @@ TEST(SockJsPassage, a_sending_stream_that_failed_or_ended_while_idle_is_asked_fo
     CHECK(take_sent(Lane::send).ends_with("[\"b25l\"]"));
 }
 
-TEST(SockJsPassage, a_sending_stream_that_ends_unanswered_ends_the_line) {
+TEST(SockJsCarrier, a_sending_stream_that_ends_unanswered_ends_the_line) {
     up();
     say("one");
     finish(Lane::send, {ErrorCode::io, "reset"});
@@ -481,7 +481,7 @@ TEST(SockJsPassage, a_sending_stream_that_ends_unanswered_ends_the_line) {
     CHECK(take_orders().ends_with("abort:r "));
 }
 
-TEST(SockJsPassage, polls_one_after_the_other_on_one_stream) {
+TEST(SockJsCarrier, polls_one_after_the_other_on_one_stream) {
     up(Transport::xhr);
     for (int n = 0; n < 3; ++n) {
         STRCMP_EQUAL("send:r ", take_orders().c_str());
@@ -492,7 +492,7 @@ TEST(SockJsPassage, polls_one_after_the_other_on_one_stream) {
     }
 }
 
-TEST(SockJsPassage, a_stream_that_the_hub_said_it_would_end_is_not_asked_again) {
+TEST(SockJsCarrier, a_stream_that_the_hub_said_it_would_end_is_not_asked_again) {
     up(Transport::xhr);
     take_orders();
     give("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nh\n");
@@ -507,7 +507,7 @@ TEST(SockJsPassage, a_stream_that_the_hub_said_it_would_end_is_not_asked_again) 
     STRCMP_EQUAL("", take_events().c_str());
 }
 
-TEST(SockJsPassage, a_poll_on_a_stream_that_had_ended_is_asked_again_on_another) {
+TEST(SockJsCarrier, a_poll_on_a_stream_that_had_ended_is_asked_again_on_another) {
     up(Transport::xhr);
     take_orders();
     finish(Lane::receive);
@@ -517,7 +517,7 @@ TEST(SockJsPassage, a_poll_on_a_stream_that_had_ended_is_asked_again_on_another)
     STRCMP_EQUAL("", take_events().c_str());
 }
 
-TEST(SockJsPassage, garbage_has_a_name_at_each_stage) {
+TEST(SockJsCarrier, garbage_has_a_name_at_each_stage) {
     const std::string head = kStreamHead + chunk(kPrelude) + chunk("o\n");
     for (const std::string& bad :
          {std::string("\x16\x03\x01"), std::string("HTTP/1.1 200 OK\r\n\r\n<html>"),
@@ -536,12 +536,12 @@ TEST(SockJsPassage, garbage_has_a_name_at_each_stage) {
     }
 }
 
-TEST(SockJsPassage, what_is_no_envelope_is_the_ways_fault_until_one_came_whole) {
+TEST(SockJsCarrier, what_is_no_envelope_is_the_ways_fault_until_one_came_whole) {
     const std::string bad = chunk("a[\"!!!not base64\"]\n");
     up();
     give(bad);
     STRCMP_EQUAL("ended ", take_events().c_str());
-    CHECK(trouble == Trouble::passage);
+    CHECK(trouble == Trouble::transport);
     CHECK(why.starts_with(
         "what came as a message in the answer to SockJS xhr_streaming is no Envelope: base64"));
     up();
@@ -550,11 +550,11 @@ TEST(SockJsPassage, what_is_no_envelope_is_the_ways_fault_until_one_came_whole) 
     CHECK(trouble == Trouble::hub);
     up(Transport::xhr);
     give("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na[\"x\"]\n");
-    CHECK(trouble == Trouble::passage);
+    CHECK(trouble == Trouble::transport);
     CHECK(why.starts_with("what came as a message in the answer to SockJS xhr is no Envelope: "));
 }
 
-TEST(SockJsPassage, an_end_names_the_request_that_it_met) {
+TEST(SockJsCarrier, an_end_names_the_request_that_it_met) {
     start(Transport::xhr_streaming);
     open(Lane::receive);
     finish(Lane::receive);
@@ -574,18 +574,18 @@ TEST(SockJsPassage, an_end_names_the_request_that_it_met) {
     STRCMP_EQUAL("SockJS xhr_send was answered 200 OK", why.c_str());
 }
 
-TEST(SockJsPassage, close_drops_its_streams_in_whatever_state_they_are) {
+TEST(SockJsCarrier, close_drops_its_streams_in_whatever_state_they_are) {
     start(Transport::xhr);
     take_orders();
-    passage->close(websocket::CloseCode::going_away, "");
+    carrier->close(websocket::CloseCode::going_away, "");
     drain();
     STRCMP_EQUAL("abort:r abort:s ", take_orders().c_str());
     up();
     take_orders();
-    passage->close(websocket::CloseCode::going_away, "");
+    carrier->close(websocket::CloseCode::going_away, "");
     drain();
     STRCMP_EQUAL("shut:r shut:s ", take_orders().c_str());
-    CHECK(passage->deadline() == kNever);
+    CHECK(carrier->deadline() == kNever);
     open(Lane::receive);
     give("x");
     finish(Lane::send);
@@ -593,13 +593,13 @@ TEST(SockJsPassage, close_drops_its_streams_in_whatever_state_they_are) {
     CHECK(take_orders().empty() && take_events().empty());
 }
 
-TEST(SockJsPassage, patience_ends_where_no_frame_comes) {
+TEST(SockJsCarrier, patience_ends_where_no_frame_comes) {
     options.patience = 1s;
     start(Transport::xhr_streaming);
     open(Lane::receive);
     give(kStreamHead);
     at(1s);
     STRCMP_EQUAL("ended ", take_events().c_str());
-    CHECK(trouble == Trouble::passage);
+    CHECK(trouble == Trouble::transport);
     CHECK(end.kind == EndKind::unanswered);
 }

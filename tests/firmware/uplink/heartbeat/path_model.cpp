@@ -1,4 +1,4 @@
-#include "tests/firmware/uplink/path_model.h"
+#include "tests/firmware/uplink/heartbeat/path_model.h"
 
 #include <algorithm>
 
@@ -44,7 +44,7 @@ PathWorld::PathWorld(const PathSpec& spec, const AdaptiveOptions& options, std::
     for (const Duration whim : spec.whims) {
         at(start_ + whim, {.what = What::trouble});
     }
-    connect(kMain);
+    connect(kMainLine);
     if (spec.data_every != 0us) {
         at(now_ + spec.data_every, {.what = What::data});
     }
@@ -118,7 +118,7 @@ void PathWorld::connect(std::size_t index) {
     line.life = life;
     line.connecting = true;
     const bool refused =
-        in_outage() || hub_is_away() || (index < kMain && spec_.side_lines_refused);
+        in_outage() || hub_is_away() || (index < kMainLine && spec_.side_lines_refused);
     Duration needed = refused ? Duration(1s) : Duration{};
     for (int legs = 0; legs < 12 && !refused; ++legs) {
         needed += leg();  // TCP, TLS, the upgrade: three round trips
@@ -158,9 +158,9 @@ void PathWorld::cut(std::size_t index, Line& line, CutKind kind) {
 void PathWorld::handle(const Event& event) {
     switch (event.what) {
         case What::data:
-            if (lines_[kMain].open) {
+            if (lines_[kMainLine].open) {
                 heartbeat_.sent(now_);
-                send(kMain, Packet::data);
+                send(kMainLine, Packet::data);
             }
             at(now_ + spec_.data_every, {.what = What::data});
             return;
@@ -235,7 +235,7 @@ void PathWorld::handle_box(const Event& event, Line& line) {
 }
 
 void PathWorld::handle_device(const Event& event, Line& line) {
-    const bool main = event.line >= kMain;
+    const bool main = event.line >= kMainLine;
     switch (event.what) {
         case What::established:
             established(event.line);
@@ -244,9 +244,9 @@ void PathWorld::handle_device(const Event& event, Line& line) {
             line.connecting = false;
             if (!main) {
                 heartbeat_.line_failed(event.line, now_);
-            } else if (event.line == kMain) {
+            } else if (event.line == kMainLine) {
                 heartbeat_.connect_failed();
-                connect(kMain);
+                connect(kMainLine);
             }
             return;
         case What::answer:
@@ -271,13 +271,13 @@ void PathWorld::handle_device(const Event& event, Line& line) {
 }
 
 void PathWorld::established(std::size_t index) {
-    if (index == kNext) {
+    if (index == kCandidateLine) {
         // Make before break: the new line takes the place of the old one.
-        Line next = lines_[kNext];
-        next.life = lines_[kMain].life + 1;
-        lines_[kNext].connecting = false;
-        lines_[kMain] = next;
-        index = kMain;
+        Line next = lines_[kCandidateLine];
+        next.life = lines_[kMainLine].life + 1;
+        lines_[kCandidateLine].connecting = false;
+        lines_[kMainLine] = next;
+        index = kMainLine;
         ++renewals_;
     }
     Line& line = lines_[index];
@@ -288,7 +288,7 @@ void PathWorld::established(std::size_t index) {
     if (spec_.lifetime != 0us) {
         at(now_ + spec_.lifetime, {.what = What::age_limit, .line = index, .life = line.life});
     }
-    if (index != kMain) {
+    if (index != kMainLine) {
         heartbeat_.line_opened(index, now_);
         return;
     }
@@ -303,21 +303,21 @@ void PathWorld::main_ended(const LineEnd& end, bool by_path) {
     const EndCause cause = heartbeat_.ended(end, now_);
     drops_.push_back({now_ - start_, cause, by_path});
     main_gone_ = now_;
-    lines_[kNext].connecting = false;
-    connect(kMain);
+    lines_[kCandidateLine].connecting = false;
+    connect(kMainLine);
 }
 
 void PathWorld::trouble() {
     const bool restarts = hub_is_away();
     const bool outage = in_outage();
-    for (std::size_t i = 0; i <= kMain; ++i) {
+    for (std::size_t i = 0; i <= kMainLine; ++i) {
         Line& line = lines_[i];
         if (!line.open) {
             continue;
         }
         if (outage) {
             line.dropped = true;
-        } else if (restarts || i == kMain) {
+        } else if (restarts || i == kMainLine) {
             line.dropped = true;
             const LineEnd end =
                 restarts ? LineEnd{EndKind::closed, 1001} : LineEnd{EndKind::reset, 0};
@@ -335,13 +335,13 @@ std::size_t PathWorld::drops_by_path(Duration from, Duration until) const {
 // ---- The owner's part: what UplinkDriver does with sockets
 
 void PathWorld::turn() {
-    if (lines_[kMain].open) {
+    if (lines_[kMainLine].open) {
         if (heartbeat_.dead(now_)) {
-            main_ended({EndKind::unanswered, 0}, lines_[kMain].by_path);
+            main_ended({EndKind::unanswered, 0}, lines_[kMainLine].by_path);
         } else if (heartbeat_.ping_due(now_)) {
             heartbeat_.ping_sent(now_);
             ++beats_;
-            send(kMain, Packet::ping);
+            send(kMainLine, Packet::ping);
         }
     }
     while (const std::optional<LineAction> action = heartbeat_.next(now_)) {
@@ -376,12 +376,12 @@ void PathWorld::act(const LineAction& action) {
             ++line.life;
             break;
         case LineAction::Kind::renew:
-            if (!lines_[kNext].connecting) {
-                connect(kNext);
+            if (!lines_[kCandidateLine].connecting) {
+                connect(kCandidateLine);
             }
             break;
     }
-    const auto open = std::count_if(lines_.begin(), lines_.begin() + kMain,
+    const auto open = std::count_if(lines_.begin(), lines_.begin() + kMainLine,
                                     [](const Line& each) { return each.open || each.connecting; });
     most_side_lines_ = std::max(most_side_lines_, static_cast<std::size_t>(open));
 }

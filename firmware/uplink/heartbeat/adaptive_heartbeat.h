@@ -5,10 +5,10 @@
 
 #include "firmware/base/clock.h"
 #include "firmware/ports/entropy.h"
-#include "firmware/uplink/cut_search.h"
-#include "firmware/uplink/lifetime_watch.h"
-#include "firmware/uplink/path_knowledge.h"
-#include "firmware/uplink/side_line.h"
+#include "firmware/uplink/heartbeat/cut_search.h"
+#include "firmware/uplink/heartbeat/lifetime_watch.h"
+#include "firmware/uplink/heartbeat/path_knowledge.h"
+#include "firmware/uplink/heartbeat/probe_line.h"
 
 namespace holdfast::uplink {
 
@@ -16,7 +16,7 @@ struct AdaptiveOptions {
     /// Also the floor: 80 % of the shortest cut that there is to live with.
     Duration min = std::chrono::seconds(4);
     Duration max = std::chrono::minutes(30);
-    /// While nothing is known and side lines are not to be had.
+    /// While nothing is known and probe lines are not to be had.
     Duration blind = std::chrono::seconds(25);
     Duration pong_timeout = std::chrono::seconds(10);
     Duration recheck = std::chrono::days(7);
@@ -30,7 +30,7 @@ enum class EndCause : std::uint8_t {
     idle_cut,     ///< it was idle for longer than is known to be safe, and than it had been before
     lifetime,     ///< at the age at which lines end on this path
     link_loss,    ///< no new line could be had thereafter
-    several,      ///< together with side lines: the link, or all were of the same age
+    several,      ///< together with probe lines: the link, or all were of the same age
     hub_leaving,  ///< Goodbye, 1001, 1012, 1013
     hub_choice,   ///< another close code
     ours,
@@ -41,7 +41,7 @@ enum class EndCause : std::uint8_t {
 
 /// The heartbeat of a main line that learns how long its path lets a line be idle, and beats just
 /// often enough. It times the pings of the main line as Heartbeat does, and says what to do with
-/// side lines (CutSearch, LifetimeWatch) and when to renew the main line.
+/// probe lines (CutSearch, LifetimeWatch) and when to renew the main line.
 ///
 /// Lives as long as the node; lines come and go. After any event the owner calls `next` until it
 /// gives nullopt, and again at `deadline`.
@@ -69,13 +69,13 @@ public:
     void leaving(Instant now) { left_ = now; }
     [[nodiscard]] bool ping_due(Instant now) const;
     [[nodiscard]] bool dead(Instant now) const;
-    /// Also of the side lines.
+    /// Also of the probe lines.
     [[nodiscard]] Instant deadline() const;
     EndCause ended(const LineEnd& end, Instant now);
     /// A try to make a new main line failed: what ended the last one was the link, or the hub.
     void connect_failed();
 
-    // ---- Side lines
+    // ---- Probe lines
 
     [[nodiscard]] std::optional<LineAction> next(Instant now);
     void line_opened(std::size_t line, Instant now);
@@ -87,14 +87,14 @@ public:
 
     struct Report {
         bool learned = false;
-        bool blocked = false;  ///< side lines are not to be had: the interval is `blind`
+        bool blocked = false;  ///< probe lines are not to be had: the interval is `blind`
         Duration interval{};   ///< the longest at present; each beat takes a little off
         Duration safe{};
         Duration cut{};
         CutKind kind = CutKind::unknown;
         Counts counts = Counts::unknown;
         Duration lifetime{};
-        std::uint64_t probes = 0;  ///< side lines opened
+        std::uint64_t probes = 0;  ///< probe lines opened
         std::uint64_t beats = 0;   ///< pings on the main line
         std::uint64_t bytes_a_day = 0;
         std::optional<EndCause> last_end;
@@ -127,7 +127,7 @@ private:
 
     // The main line
     bool live_ = false;
-    bool settled_ = false;  ///< so that side lines may be opened; as `next` found it
+    bool settled_ = false;  ///< so that probe lines may be opened; as `next` found it
     Instant opened_at_{};
     Instant heard_{};
     Instant beat_{};       ///< when that was sent which was answered last

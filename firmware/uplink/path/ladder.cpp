@@ -1,4 +1,4 @@
-#include "firmware/uplink/ladder.h"
+#include "firmware/uplink/path/ladder.h"
 
 #include <algorithm>
 
@@ -14,21 +14,21 @@ Ladder::Ladder(const LadderOptions& options)
         }
         for (const Transport transport :
              {Transport::websocket, Transport::xhr_streaming, Transport::xhr}) {
-            rungs_.push_back({proxied, transport});
+            paths_.push_back({proxied, transport});
         }
     }
     begin_round(0);
 }
 
 void Ladder::begin_round(std::size_t at) {
-    tried_.assign(rungs_.size(), false);
+    tried_.assign(paths_.size(), false);
     at_ = at;
 }
 
 void Ladder::on_network(std::optional<Path> worked) {
-    const auto rung = worked ? std::ranges::find(rungs_, *worked) : rungs_.end();
-    known_ = rung != rungs_.end();
-    home_ = known_ ? static_cast<std::size_t>(rung - rungs_.begin()) : 0;
+    const auto found = worked ? std::ranges::find(paths_, *worked) : paths_.end();
+    known_ = found != paths_.end();
+    home_ = known_ ? static_cast<std::size_t>(found - paths_.begin()) : 0;
     begin_round(home_);
     patience_ = options_.patience_min;
     up_ = false;
@@ -37,40 +37,40 @@ void Ladder::on_network(std::optional<Path> worked) {
 
 // ---- Finding one that works
 
-/// How many rungs the round would have left if the present try failed like this.
+/// How many paths the round would have left if the present try failed like this.
 std::size_t Ladder::untried_after(Trouble trouble) const {
     if (trouble == Trouble::hub) {
         return 0;
     }
     std::size_t untried = 0;
-    for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
+    for (std::size_t index = 0; index < paths_.size(); ++index) {
         const bool ruled_out =
-            trouble == Trouble::route && rungs_[rung].proxied == rungs_[at_].proxied;
-        untried += rung != at_ && !tried_[rung] && !ruled_out ? 1 : 0;
+            trouble == Trouble::route && paths_[index].proxied == paths_[at_].proxied;
+        untried += index != at_ && !tried_[index] && !ruled_out ? 1 : 0;
     }
     return untried;
 }
 
-/// The best rung beside the present one that this round has left; `rungs_.size()`: none.
+/// The best path beside the present one that this round has left; `paths_.size()`: none.
 std::size_t Ladder::next_untried() const {
-    std::size_t rung = 0;
-    while (rung < rungs_.size() && (rung == at_ || tried_[rung])) {
-        ++rung;
+    std::size_t index = 0;
+    while (index < paths_.size() && (index == at_ || tried_[index])) {
+        ++index;
     }
-    return rung;
+    return index;
 }
 
-void Ladder::rule_out(std::size_t rung, Trouble trouble) {
-    tried_[rung] = true;
-    for (std::size_t other = 0; trouble == Trouble::route && other < rungs_.size(); ++other) {
-        tried_[other] = tried_[other] || rungs_[other].proxied == rungs_[rung].proxied;
+void Ladder::rule_out(std::size_t index, Trouble trouble) {
+    tried_[index] = true;
+    for (std::size_t other = 0; trouble == Trouble::route && other < paths_.size(); ++other) {
+        tried_[other] = tried_[other] || paths_[other].proxied == paths_[index].proxied;
     }
 }
 
 bool Ladder::failed(Trouble trouble) {
     line_ended();
     if (trouble == Trouble::hub) {
-        // The hub was reached, so this is the rung to come back on.
+        // The hub was reached, so this is the path to come back on.
         begin_round(at_);
         return false;
     }
@@ -110,15 +110,15 @@ Duration Ladder::patience(Trouble trouble) const {
     return untried_after(trouble) > 0 ? patience_ : options_.patience_max;
 }
 
-// ---- The next rung beside it
+// ---- The next path beside it
 
 std::optional<Path> Ladder::beside() const {
-    const std::size_t rung = known_ && at_ == home_ ? rungs_.size() : next_untried();
-    return rung == rungs_.size() ? std::nullopt : std::optional(rungs_[rung]);
+    const std::size_t index = known_ && at_ == home_ ? paths_.size() : next_untried();
+    return index == paths_.size() ? std::nullopt : std::optional(paths_[index]);
 }
 
 Duration Ladder::patience_beside() const {
-    return untried_after(Trouble::passage) > 1 ? patience_ : options_.patience_max;
+    return untried_after(Trouble::transport) > 1 ? patience_ : options_.patience_max;
 }
 
 void Ladder::beside_failed(Trouble trouble) {
@@ -142,16 +142,16 @@ std::optional<Path> Ladder::trial_due(Instant now) {
     }
     HOLDFAST_CHECK(trial_next_ < at_);
     trial_ = trial_next_;
-    return rungs_[*trial_];
+    return paths_[*trial_];
 }
 
 void Ladder::trial_ended(bool passed, Instant now) {
     if (!trial_) {
         return;
     }
-    const std::size_t rung = *trial_;
+    const std::size_t index = *trial_;
     trial_.reset();
-    trial_next_ = rung + 1;
+    trial_next_ = index + 1;
     trial_at_ = now;
     if (passed || trial_next_ == at_) {
         trial_next_ = 0;
@@ -159,7 +159,8 @@ void Ladder::trial_ended(bool passed, Instant now) {
         trial_at_ = passed ? kNever : now + trial_wait_;
     }
     if (passed) {
-        at_ = rung;  // until it has worked, the next trial is as far away as if this one had failed
+        at_ =
+            index;  // until it has worked, the next trial is as far away as if this one had failed
     }
 }
 

@@ -1,9 +1,9 @@
-#include "firmware/uplink/adaptive_heartbeat.h"
+#include "firmware/uplink/heartbeat/adaptive_heartbeat.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "firmware/uplink/search_numbers.h"
+#include "firmware/uplink/heartbeat/search_numbers.h"
 
 namespace holdfast::uplink {
 
@@ -29,7 +29,7 @@ constexpr double kForget = 0.01;
 /// Of a lifetime: where in it the line is renewed.
 constexpr double kEarliestRenewal = 0.85;
 constexpr double kLatestRenewal = 0.91;
-/// Side lines wait until the main line is settled, and so are always younger than it.
+/// Probe lines wait until the main line is settled, and so are always younger than it.
 constexpr Duration kSettling = 500ms;
 constexpr Duration kDay = 24h;
 
@@ -253,7 +253,7 @@ void AdaptiveHeartbeat::take_lesson() {
     }
     const bool is_blind = search_.blocked() && search_.safe() == Duration{};
     if (is_blind && lesson.cause == EndCause::idle_cut) {
-        // Nothing to doubt, and no side line to tell an idle limit from a lifetime.
+        // Nothing to doubt, and no probe line to tell an idle limit from a lifetime.
         blind_ = std::max(options_.min, std::min(blind_ / 2, times(lesson.idle, kShareFloor)));
         return;
     }
@@ -266,14 +266,14 @@ void AdaptiveHeartbeat::take_lesson() {
     lifetime_.suspect(lesson.age);
 }
 
-// ---- Side lines
+// ---- Probe lines
 
 std::optional<LineAction> AdaptiveHeartbeat::next(Instant now) {
     housekeeping(now);
     if (const std::optional<LineAction> action = search_.next(now)) {
         return action;
     }
-    const bool room = settled_ && search_.lines_in_use() < kSideLines;
+    const bool room = settled_ && search_.lines_in_use() < kProbeLines;
     if (const std::optional<LineAction> action = lifetime_.next(now, room, interval())) {
         return action;
     }
@@ -282,7 +282,7 @@ std::optional<LineAction> AdaptiveHeartbeat::next(Instant now) {
 
 void AdaptiveHeartbeat::housekeeping(Instant now) {
     settled_ = live_ && (settled_ || now >= opened_at_ + kSettling);
-    search_.allow_lines(!settled_ ? 0 : lifetime_.needs_a_line() ? kSideLines - 1 : kSideLines);
+    search_.allow_lines(!settled_ ? 0 : lifetime_.needs_a_line() ? kProbeLines - 1 : kProbeLines);
     search_.set_lifetime(lifetime_.lifetime());
     if (search_.resting() && !was_resting_) {
         checked_at_ = now;

@@ -1,7 +1,7 @@
-#include "firmware/uplink/passage.h"
+#include "firmware/uplink/path/carrier.h"
 
-#include "firmware/uplink/sockjs_passage.h"
-#include "firmware/uplink/websocket_passage.h"
+#include "firmware/uplink/path/sockjs_carrier.h"
+#include "firmware/uplink/path/websocket_carrier.h"
 
 namespace holdfast::uplink {
 
@@ -16,12 +16,12 @@ LineEnd end_of_stream(ErrorCode code) {
     }
 }
 
-std::unique_ptr<Passage> make_passage(PassageOptions options, ports::Entropy& entropy,
+std::unique_ptr<Carrier> make_carrier(CarrierOptions options, ports::Entropy& entropy,
                                       websocket::DeflateContexts& contexts, Instant now) {
     if (options.path.transport == Transport::websocket) {
-        return std::make_unique<WebSocketPassage>(std::move(options), entropy, contexts, now);
+        return std::make_unique<WebSocketCarrier>(std::move(options), entropy, contexts, now);
     }
-    return std::make_unique<SockJsPassage>(std::move(options), entropy, now);
+    return std::make_unique<SockJsCarrier>(std::move(options), entropy, now);
 }
 
 }  // namespace holdfast::uplink

@@ -26,7 +26,7 @@ inline constexpr double kOfLifetime = 0.85;
 inline constexpr Duration kFirstRetry = std::chrono::seconds(1);
 inline constexpr Duration kLastRetry = std::chrono::hours(1);
 inline constexpr Duration kAfterHubLeft = std::chrono::seconds(30);
-/// So many side lines may be opened with nothing learned from them, before a pause.
+/// So many probe lines may be opened with nothing learned from them, before a pause.
 inline constexpr int kMostInVain = 12;
 inline constexpr Duration kAfterInVain = std::chrono::minutes(2);
 inline constexpr Duration kNoTarget = Duration::max();

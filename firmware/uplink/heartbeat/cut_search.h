@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "firmware/base/clock.h"
-#include "firmware/uplink/path_knowledge.h"
-#include "firmware/uplink/side_line.h"
+#include "firmware/uplink/heartbeat/path_knowledge.h"
+#include "firmware/uplink/heartbeat/probe_line.h"
 
 namespace holdfast::uplink {
 
-/// Learns how long a path lets a line be idle, on side lines that carry nothing; README.md says how
-/// the idle times are chosen. It decides what to do with which side line and when; its owner
+/// Learns how long a path lets a line be idle, on probe lines that carry nothing; README.md says
+/// how the idle times are chosen. It decides what to do with which probe line and when; its owner
 /// (AdaptiveHeartbeat) passes that on.
 ///
-/// A death of a side line teaches only when the main line has answered something that was sent
+/// A death of a probe line teaches only when the main line has answered something that was sent
 /// after it: else it may have been the link.
 class CutSearch {
 public:
@@ -36,9 +36,9 @@ public:
     /// The main line died of what may have been an idle cut: nothing is safe, and what was known is
     /// tried first.
     void doubt();
-    /// The limit may have grown: one side line is held a little longer than it.
+    /// The limit may have grown: one probe line is held a little longer than it.
     void recheck();
-    /// So many side lines may be open (others have another use); 0: nothing is done for now.
+    /// So many probe lines may be open (others have another use); 0: nothing is done for now.
     void allow_lines(std::size_t lines) { allowed_ = lines; }
     /// A line lives no longer than that whatever it carries, so no idle time above it can be tried.
     void set_lifetime(Duration lifetime);
@@ -51,7 +51,7 @@ public:
     void ended(std::size_t index, const LineEnd& end, Instant now);
     /// The main line answered something that was sent at `sent_at`.
     void main_answered(Instant sent_at);
-    /// The main line is gone, and all that the side lines seemed to tell with it.
+    /// The main line is gone, and all that the probe lines seemed to tell with it.
     void main_lost();
     /// A round trip as the main line measures it.
     void set_round_trip(Duration round_trip) { round_trip_ = round_trip; }
@@ -71,9 +71,9 @@ public:
     [[nodiscard]] bool learned() const { return task_ == Task::rest || task_ == Task::rule; }
     /// Nothing is left to be found out.
     [[nodiscard]] bool resting() const { return task_ == Task::rest; }
-    /// Side lines cannot be opened, or are closed by the hub.
+    /// Probe lines cannot be opened, or are closed by the hub.
     [[nodiscard]] bool blocked() const { return failures_ >= 3; }
-    /// Deaths of side lines that the main line has not confirmed.
+    /// Deaths of probe lines that the main line has not confirmed.
     [[nodiscard]] std::size_t unconfirmed_deaths() const { return deaths_.size(); }
     [[nodiscard]] Duration safe() const { return safe_; }
     [[nodiscard]] Duration cut() const;
@@ -129,8 +129,8 @@ private:
 
     Limits limits_;
     Task task_ = Task::rest;
-    std::array<Line, kSideLines> lines_{};
-    std::size_t allowed_ = kSideLines;
+    std::array<Line, kProbeLines> lines_{};
+    std::size_t allowed_ = kProbeLines;
     Duration lifetime_{};
     Duration round_trip_ = std::chrono::milliseconds(500);
 

@@ -14,7 +14,7 @@ enum class Transport : std::uint8_t {
     xhr,            ///< SockJS, one response after the other: long polling
 };
 
-/// A way to the hub: one rung of the ladder.
+/// How a line reaches the hub: the route and the transport.
 struct Path {
     bool proxied = false;  ///< through the forward proxy, with CONNECT
     Transport transport = Transport::websocket;

@@ -4,15 +4,15 @@
 #include <deque>
 
 #include "firmware/sockjs/client.h"
-#include "firmware/uplink/passage.h"
+#include "firmware/uplink/path/carrier.h"
 
 namespace holdfast::uplink {
 
 /// A SockJS session on two streams, by xhr_streaming or xhr. Envelopes travel as base64 text, Hello
 /// in a header of the request that opens the session.
-class SockJsPassage final : public Passage {
+class SockJsCarrier final : public Carrier {
 public:
-    SockJsPassage(PassageOptions options, ports::Entropy& entropy, Instant now);
+    SockJsCarrier(CarrierOptions options, ports::Entropy& entropy, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
     void greet(Bytes hello) override { hello_ = std::move(hello); }
@@ -45,14 +45,14 @@ private:
     [[nodiscard]] std::optional<Event> translate(const sockjs::Client::Event& event);
     void end_streams(Order::Kind kind);
 
-    PassageOptions options_;
+    CarrierOptions options_;
     ports::Entropy& entropy_;
     Instant began_at_;
     std::optional<sockjs::Client> client_;  ///< once the receiving stream is there
     std::array<LaneState, kLanes> lanes_;
     Bytes hello_;
     Bytes payload_;
-    bool proven_ = false;  ///< an Envelope came whole; before that the way may mangle them
+    bool proven_ = false;  ///< an Envelope came whole; before that the path may mangle them
     std::optional<Error> no_route_;
     std::deque<Order> orders_;
     std::deque<Event> events_;

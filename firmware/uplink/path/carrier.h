@@ -15,19 +15,19 @@
 #include "firmware/base/error.h"
 #include "firmware/http/message.h"
 #include "firmware/ports/entropy.h"
-#include "firmware/uplink/ladder.h"
-#include "firmware/uplink/path.h"
-#include "firmware/uplink/side_line.h"
+#include "firmware/uplink/path/ladder.h"
+#include "firmware/uplink/path/line_end.h"
+#include "firmware/uplink/path/path.h"
 #include "firmware/websocket/connection.h"
 
 namespace holdfast::uplink {
 
-/// The streams of one passage: a WebSocket has the first only, SockJS receives on the first and
-/// sends on the second.
+/// The streams of a carrier: a WebSocket has the first only, and sends on it, too; SockJS
+/// receives on the first and sends on the second.
 enum class Lane : std::uint8_t { receive, send };
 inline constexpr std::size_t kLanes = 2;
 
-struct PassageOptions {
+struct CarrierOptions {
     http::Url hub;
     Path path;
     std::string user_agent = {};
@@ -42,16 +42,16 @@ struct PassageOptions {
     Duration silence = std::chrono::seconds(25);
 };
 
-/// One line's way to the hub over a path: from established streams to messages, by WebSocket or by
-/// SockJS. Without sockets and clocks.
+/// What carries one line over a path: a WebSocket or a SockJS session, from established streams to
+/// messages. Without sockets and clocks.
 ///
 /// The owner drains `next_order` and serves it, tells what became of the streams, drains
 /// `next_event` after every call, and calls `tick` at `deadline()`.
-class Passage {
+class Carrier {
 public:
-    virtual ~Passage() = default;
-    Passage(const Passage&) = delete;
-    Passage& operator=(const Passage&) = delete;
+    virtual ~Carrier() = default;
+    Carrier(const Carrier&) = delete;
+    Carrier& operator=(const Carrier&) = delete;
 
     // ---- Streams
 
@@ -69,7 +69,7 @@ public:
     [[nodiscard]] virtual std::optional<Order> next_order(Instant now) = 0;
 
     /// The first message: sent along with the handshake where that can be, else as soon as the
-    /// passage is up. Before `opened` of the receiving lane, or not at all.
+    /// carrier is up. Before `opened` of the receiving lane, or not at all.
     virtual void greet(Bytes hello) = 0;
     /// `authorization`: the header's value, "" for none; that of the first stream counts.
     virtual void opened(Lane lane, const std::string& authorization, Instant now) = 0;
@@ -91,8 +91,8 @@ public:
         Kind kind;
         ByteView payload = {};
         Error error = {ErrorCode::closed, ""};
-        LineEnd end = {};                    ///< of `ended`, how it was
-        Trouble trouble = Trouble::passage;  ///< of `ended`, what it says of the path
+        LineEnd end = {};                      ///< of `ended`, how it was
+        Trouble trouble = Trouble::transport;  ///< of `ended`, what it says of the path
     };
     [[nodiscard]] virtual std::optional<Event> next_event(Instant now) = 0;
 
@@ -117,14 +117,14 @@ public:
     virtual void give_up(Instant now) = 0;
 
 protected:
-    Passage() = default;
+    Carrier() = default;
 };
 
 /// How a line ended whose stream ended with this error: io is an RST, timeout an answer that did
 /// not come, all else counts as a FIN.
 [[nodiscard]] LineEnd end_of_stream(ErrorCode code);
 
-[[nodiscard]] std::unique_ptr<Passage> make_passage(PassageOptions options, ports::Entropy& entropy,
+[[nodiscard]] std::unique_ptr<Carrier> make_carrier(CarrierOptions options, ports::Entropy& entropy,
                                                     websocket::DeflateContexts& contexts,
                                                     Instant now);
 

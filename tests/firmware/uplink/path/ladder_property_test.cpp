@@ -9,7 +9,7 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "firmware/uplink/ladder.h"
+#include "firmware/uplink/path/ladder.h"
 #include "tests/stride.h"
 
 using namespace holdfast;
@@ -23,7 +23,7 @@ std::uint64_t from_environment(const char* variable, std::uint64_t otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// A ladder among networks on which some rungs work, some do not, and that changes.
+/// A ladder among networks on which some paths work, some do not, and that changes.
 class Wanderer {
 public:
     explicit Wanderer(std::uint64_t seed) : random_(seed) {
@@ -32,12 +32,12 @@ public:
             for (const Transport transport :
                  {Transport::websocket, Transport::xhr_streaming, Transport::xhr}) {
                 if (options_.proxy || !proxied) {
-                    rungs_.push_back({proxied, transport});
+                    paths_.push_back({proxied, transport});
                 }
             }
         }
         ladder_ = Ladder(options_);
-        home_ = rungs_.front();
+        home_ = paths_.front();
         change();
     }
 
@@ -45,10 +45,10 @@ public:
     std::string live() {
         for (int step = 0; step < 300 && wrong_.empty(); ++step) {
             if (chance(5)) {
-                const Path worked = rungs_[below(rungs_.size())];
+                const Path worked = paths_[below(paths_.size())];
                 const bool known = chance(50);
                 ladder_.on_network(known ? std::optional(worked) : std::nullopt);
-                home_ = known ? worked : rungs_.front();
+                home_ = known ? worked : paths_.front();
                 require(ladder_.path() == home_, "another network begins elsewhere");
                 begin_round();
                 patience_ = options_.patience_min;
@@ -74,14 +74,14 @@ private:
         }
     }
     std::size_t place(Path path) const {
-        return static_cast<std::size_t>(std::ranges::find(rungs_, path) - rungs_.begin());
+        return static_cast<std::size_t>(std::ranges::find(paths_, path) - paths_.begin());
     }
 
     void change() {
         route_down_ = {chance(30), chance(30)};
         blocked_.clear();
-        for (const Path& rung : rungs_) {
-            blocked_[place(rung)] = chance(50);
+        for (const Path& each : paths_) {
+            blocked_[place(each)] = chance(50);
         }
         hub_refuses_ = chance(10);
         // What was tried before may work now: a round tells about one state of the world only.
@@ -100,15 +100,15 @@ private:
         const Path path = ladder_.path();
         const std::size_t at = place(path);
         const Trouble trouble = !route_up(path) ? Trouble::route
-                                : blocked_[at]  ? Trouble::passage
+                                : blocked_[at]  ? Trouble::transport
                                                 : Trouble::hub;
         require(!tried_.contains(at), "tried twice in a round");
         require(!ruled_out_.contains(at), "tried without a route");
         tried_[at] = true;
         if (trouble == Trouble::route) {
-            for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
-                if (rungs_[rung].proxied == path.proxied) {
-                    ruled_out_[rung] = true;
+            for (std::size_t index = 0; index < paths_.size(); ++index) {
+                if (paths_[index].proxied == path.proxied) {
+                    ruled_out_[index] = true;
                 }
             }
         }
@@ -117,7 +117,7 @@ private:
         }
         const bool last = round_is_over();
         const std::optional<Path> beside = ladder_.beside();
-        require(!beside || !last || trouble == Trouble::route, "a rung beside the last one");
+        require(!beside || !last || trouble == Trouble::route, "a path beside the last one");
         const Duration patience = ladder_.patience(trouble);
         require(patience >= options_.patience_min && patience <= options_.patience_max,
                 "patience out of bounds");
@@ -136,13 +136,13 @@ private:
             const std::size_t next = place(ladder_.path());
             for (std::size_t better = 0; better < next; ++better) {
                 require(tried_.contains(better) || ruled_out_.contains(better),
-                        "passed over a better rung");
+                        "passed over a better path");
             }
             return;
         }
         if (complete_) {
-            for (const Path& rung : rungs_) {
-                require(!works(rung), "a round ended without what works: " + name(rung));
+            for (const Path& each : paths_) {
+                require(!works(each), "a round ended without what works: " + name(each));
             }
         }
         require(ladder_.path() == home_, "a round does not begin at home");
@@ -150,7 +150,7 @@ private:
         begin_round();
     }
 
-    /// The rung that is tried beside it fails as well, before it.
+    /// The path that is tried beside it fails as well, before it.
     void fail_beside(Trouble trouble) {
         const std::optional<Path> beside = ladder_.beside();
         if (!beside || trouble == Trouble::route || works(*beside)) {
@@ -159,24 +159,24 @@ private:
         const std::size_t at = place(*beside);
         require(!tried_.contains(at) && !ruled_out_.contains(at), "tried twice, beside another");
         tried_[at] = true;
-        ladder_.beside_failed(Trouble::passage);
+        ladder_.beside_failed(Trouble::transport);
     }
 
     bool round_is_over() const {
-        for (std::size_t rung = 0; rung < rungs_.size(); ++rung) {
-            if (!tried_.contains(rung) && !ruled_out_.contains(rung)) {
+        for (std::size_t index = 0; index < paths_.size(); ++index) {
+            if (!tried_.contains(index) && !ruled_out_.contains(index)) {
                 return false;
             }
         }
         return true;
     }
 
-    /// A line lives for a while, its better rungs are tried, and the line moves.
+    /// A line lives for a while, its better paths are tried, and the line moves.
     void be_up() {
         arrive();
         for (std::size_t n = below(8); n > 0; --n) {
-            const bool best = ladder_.path() == rungs_.front();
-            require((ladder_.deadline() == kNever) == best, "trials on the best rung, or none");
+            const bool best = ladder_.path() == paths_.front();
+            require((ladder_.deadline() == kNever) == best, "trials on the best path, or none");
             if (best) {
                 break;
             }
@@ -202,13 +202,13 @@ private:
         require(!ladder_.worked(now_), "news twice");
     }
 
-    /// All better rungs, best first, until one works; true: the line moves there. nullopt: it ends
+    /// All better paths, best first, until one works; true: the line moves there. nullopt: it ends
     /// in the middle of a trial.
     std::optional<bool> try_better() {
         const std::size_t at = place(ladder_.path());
         for (std::size_t better = 0; better < at; ++better) {
             const std::optional<Path> trial = ladder_.trial_due(now_);
-            require(trial == rungs_[better], "not the next better rung");
+            require(trial == paths_[better], "not the next better path");
             require(!ladder_.trial_due(now_), "two trials at a time");
             if (!wrong_.empty()) {
                 return false;
@@ -218,7 +218,7 @@ private:
             }
             const bool passed = works(*trial);
             ladder_.trial_ended(passed, now_);
-            require(ladder_.path() == rungs_[passed ? better : at], "not where the line is");
+            require(ladder_.path() == paths_[passed ? better : at], "not where the line is");
             if (passed) {
                 return true;
             }
@@ -229,7 +229,7 @@ private:
 
     std::mt19937_64 random_;
     LadderOptions options_;
-    std::vector<Path> rungs_;
+    std::vector<Path> paths_;
     Ladder ladder_{LadderOptions{}};
     Instant now_{1000s};
     std::string wrong_;

@@ -1,5 +1,5 @@
-#include "firmware/uplink/cut_search.h"
-#include "firmware/uplink/search_numbers.h"
+#include "firmware/uplink/heartbeat/cut_search.h"
+#include "firmware/uplink/heartbeat/search_numbers.h"
 
 /// CutSearch's decisions: which line is to be asked when. What happens to the lines, and what it
 /// means, is in cut_search.cpp.

@@ -1,6 +1,6 @@
-#include "firmware/uplink/cut_search.h"
+#include "firmware/uplink/heartbeat/cut_search.h"
 
-#include "firmware/uplink/search_numbers.h"
+#include "firmware/uplink/heartbeat/search_numbers.h"
 
 namespace holdfast::uplink {
 

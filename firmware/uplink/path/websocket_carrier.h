@@ -2,16 +2,16 @@
 
 #include <deque>
 
-#include "firmware/uplink/passage.h"
+#include "firmware/uplink/path/carrier.h"
 #include "firmware/websocket/handshake.h"
 
 namespace holdfast::uplink {
 
 /// A WebSocket `holdfast.v1` on one stream. An answer that is not 101, or a 101 after which nothing
 /// comes, is told by name.
-class WebSocketPassage final : public Passage {
+class WebSocketCarrier final : public Carrier {
 public:
-    WebSocketPassage(PassageOptions options, ports::Entropy& entropy,
+    WebSocketCarrier(CarrierOptions options, ports::Entropy& entropy,
                      websocket::DeflateContexts& contexts, Instant now);
 
     [[nodiscard]] std::optional<Order> next_order(Instant now) override;
@@ -37,10 +37,12 @@ private:
     void upgraded(const http::Response& response, Instant now);
     [[nodiscard]] std::optional<Event> next_frame(Instant now);
     /// What is no WebSocket right after 101 is hardly the hub's.
-    [[nodiscard]] Trouble whose_fault() const { return passes_ ? Trouble::hub : Trouble::passage; }
+    [[nodiscard]] Trouble whose_fault() const {
+        return passes_ ? Trouble::hub : Trouble::transport;
+    }
     void fail(const Error& error, Trouble trouble, LineEnd end, bool at_once);
 
-    PassageOptions options_;
+    CarrierOptions options_;
     ports::Entropy& entropy_;
     websocket::DeflateContexts& contexts_;
     Instant began_at_;

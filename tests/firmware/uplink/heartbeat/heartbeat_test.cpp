@@ -3,8 +3,8 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "firmware/uplink/adaptive_heartbeat.h"
-#include "tests/firmware/uplink/path_model.h"
+#include "firmware/uplink/heartbeat/adaptive_heartbeat.h"
+#include "tests/firmware/uplink/heartbeat/path_model.h"
 
 using namespace holdfast;
 using namespace holdfast::simulation;
@@ -222,7 +222,7 @@ TEST(CutSearch, lines_that_cannot_be_opened_are_tried_ever_more_seldom) {
 }
 
 TEST(CutSearch, events_of_lines_that_are_closed_are_passed_over) {
-    for (std::size_t line = 0; line < kSideLines; ++line) {
+    for (std::size_t line = 0; line < kProbeLines; ++line) {
         search.opened(line, now);
         search.answered(line, now);
         search.ended(line, kFin, now);

@@ -1,4 +1,4 @@
-#include "firmware/uplink/path_knowledge.h"
+#include "firmware/uplink/heartbeat/path_knowledge.h"
 
 #include <array>
 #include <charconv>

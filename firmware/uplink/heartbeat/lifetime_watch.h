@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "firmware/base/clock.h"
-#include "firmware/uplink/side_line.h"
+#include "firmware/uplink/heartbeat/probe_line.h"
 
 namespace holdfast::uplink {
 
@@ -18,8 +18,8 @@ struct AgeSpan {
 
 /// Learns whether a path ends lines at a constant age, whatever they carry. The first line that
 /// ended unexplained makes its age a suspicion, by which the main line is renewed at once, so that
-/// there is no second drop. A witness tells whether it was more than chance: a side line that beats
-/// more often than any idle cut asks for, and either dies at that age or outlives it.
+/// there is no second drop. A witness tells whether it was more than chance: a probe line that
+/// beats more often than any idle cut asks for, and either dies at that age or outlives it.
 class LifetimeWatch {
 public:
     /// Nothing is known.
@@ -44,7 +44,7 @@ public:
     /// A death of the witness waits for an answer on the main line.
     [[nodiscard]] bool needs_main_answer() const { return death_.has_value(); }
 
-    /// What is due with the witness. `may_open`: there is room for one more side line. `interval`:
+    /// What is due with the witness. `may_open`: there is room for one more probe line. `interval`:
     /// how long a line may be idle.
     [[nodiscard]] std::optional<LineAction> next(Instant now, bool may_open, Duration interval);
     /// Holds after `next` gave nullopt.

@@ -1,4 +1,4 @@
-#include "firmware/uplink/lifetime_watch.h"
+#include "firmware/uplink/heartbeat/lifetime_watch.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "firmware/uplink/path.h"
+#include "firmware/uplink/path/path.h"
 
 namespace holdfast::uplink {
 

@@ -1,4 +1,4 @@
-#include "firmware/uplink/ladder.h"
+#include "firmware/uplink/path/ladder.h"
 
 #include <algorithm>
 #include <string>
@@ -36,7 +36,7 @@ std::string round_of(Ladder& ladder, Trouble trouble) {
 /// Fails until `path` is tried.
 void climb_to(Ladder& ladder, Path path) {
     while (ladder.path() != path) {
-        CHECK_TRUE(ladder.failed(Trouble::passage));
+        CHECK_TRUE(ladder.failed(Trouble::transport));
     }
 }
 
@@ -58,17 +58,17 @@ TEST_GROUP(Ladder) {
 
 // ---- The order of a round
 
-TEST(Ladder, rungs_are_tried_best_first_each_once) {
+TEST(Ladder, paths_are_tried_best_first_each_once) {
     Ladder ladder{LadderOptions{}};
     STRCMP_EQUAL("direct direct+xhr_streaming direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
     CHECK_TRUE(ladder.path() == kDirect);
 }
 
 TEST(Ladder, through_a_proxy_comes_before_the_direct_way) {
     Ladder ladder{with_proxy()};
     STRCMP_EQUAL("proxy proxy+xhr_streaming proxy+xhr direct direct+xhr_streaming direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
     CHECK_TRUE(ladder.path() == kProxy);
 }
 
@@ -82,11 +82,11 @@ TEST(Ladder, without_a_route_the_other_transports_of_it_are_not_tried) {
 
 TEST(Ladder, a_route_that_fails_late_rules_out_only_what_is_left_of_it) {
     Ladder ladder{with_proxy()};
-    CHECK_TRUE(ladder.failed(Trouble::passage));
+    CHECK_TRUE(ladder.failed(Trouble::transport));
     CHECK_TRUE(ladder.path() == kProxyStreaming);
     CHECK_TRUE(ladder.failed(Trouble::route));
     STRCMP_EQUAL("direct direct+xhr_streaming direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
 }
 
 TEST(Ladder, what_worked_is_tried_first_then_the_others_best_first) {
@@ -96,7 +96,7 @@ TEST(Ladder, what_worked_is_tried_first_then_the_others_best_first) {
     ladder.line_ended();
     for (int round = 0; round < 2; ++round) {
         STRCMP_EQUAL("direct+xhr_streaming proxy proxy+xhr_streaming proxy+xhr direct direct+xhr",
-                     round_of(ladder, Trouble::passage).c_str());
+                     round_of(ladder, Trouble::transport).c_str());
     }
     // Its route is down: the proxy's is what is left.
     STRCMP_EQUAL("direct+xhr_streaming proxy", round_of(ladder, Trouble::route).c_str());
@@ -111,30 +111,30 @@ TEST(Ladder, a_hub_that_says_no_is_asked_again_the_same_way_and_the_round_begins
     }
     CHECK_TRUE(ladder.patience() == LadderOptions{}.patience_min);
     STRCMP_EQUAL("direct+xhr_streaming direct direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
     CHECK_TRUE(ladder.path() == kDirect);
 }
 
-// ---- The next rung beside the present one
+// ---- The next path beside the present one
 
 TEST(Ladder, beside_a_try_is_where_its_failure_leads) {
     Ladder ladder{with_proxy()};
     while (const std::optional<Path> beside = ladder.beside()) {
-        CHECK_TRUE(ladder.failed(Trouble::passage));
+        CHECK_TRUE(ladder.failed(Trouble::transport));
         CHECK_TRUE(ladder.path() == *beside);
     }
     CHECK_TRUE(ladder.path() == kDirectXhr);
-    ladder.beside_failed(Trouble::passage);
-    CHECK_TRUE(!ladder.failed(Trouble::passage));
+    ladder.beside_failed(Trouble::transport);
+    CHECK_TRUE(!ladder.failed(Trouble::transport));
 }
 
 TEST(Ladder, what_failed_beside_a_try_is_not_tried_again_in_this_round) {
     Ladder ladder{LadderOptions{}};
-    ladder.beside_failed(Trouble::passage);
+    ladder.beside_failed(Trouble::transport);
     CHECK_TRUE(ladder.path() == kDirect && *ladder.beside() == kDirectXhr);
-    STRCMP_EQUAL("direct direct+xhr", round_of(ladder, Trouble::passage).c_str());
+    STRCMP_EQUAL("direct direct+xhr", round_of(ladder, Trouble::transport).c_str());
     STRCMP_EQUAL("direct direct+xhr_streaming direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
 }
 
 TEST(Ladder, a_route_that_fails_beside_a_try_leaves_that_try_alone) {
@@ -142,14 +142,14 @@ TEST(Ladder, a_route_that_fails_beside_a_try_leaves_that_try_alone) {
     ladder.beside_failed(Trouble::route);
     CHECK_TRUE(ladder.path() == kProxy);
     STRCMP_EQUAL("proxy direct direct+xhr_streaming direct+xhr",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
 }
 
 TEST(Ladder, what_worked_here_is_tried_alone_and_the_others_are_not) {
     Ladder ladder{LadderOptions{}};
     ladder.on_network(kDirectStreaming);
     CHECK_TRUE(!ladder.beside());
-    CHECK_TRUE(ladder.failed(Trouble::passage));
+    CHECK_TRUE(ladder.failed(Trouble::transport));
     CHECK_TRUE(ladder.path() == kDirect && *ladder.beside() == kDirectXhr);
     (void)ladder.worked(now);
     ladder.line_ended();
@@ -160,7 +160,7 @@ TEST(Ladder, the_head_start_grows_with_patience) {
     const LadderOptions options;
     Ladder ladder{options};
     CHECK_TRUE(ladder.head_start() == options.patience_min / 5);
-    (void)round_of(ladder, Trouble::passage);
+    (void)round_of(ladder, Trouble::transport);
     CHECK_TRUE(ladder.head_start() == options.patience_min / 5 * 2);
 }
 
@@ -168,7 +168,7 @@ TEST(Ladder, the_last_that_is_tried_beside_is_waited_for_longest) {
     const LadderOptions options;
     Ladder ladder{options};
     CHECK_TRUE(ladder.patience_beside() == options.patience_min);
-    ladder.beside_failed(Trouble::passage);
+    ladder.beside_failed(Trouble::transport);
     CHECK_TRUE(ladder.patience() == options.patience_min);
     CHECK_TRUE(ladder.patience_beside() == options.patience_max);
 }
@@ -181,7 +181,7 @@ TEST(Ladder, what_worked_is_news_once) {
     ladder.line_ended();
     CHECK_TRUE(!ladder.worked(now));
     ladder.line_ended();
-    CHECK_TRUE(ladder.failed(Trouble::passage));
+    CHECK_TRUE(ladder.failed(Trouble::transport));
     CHECK_TRUE(ladder.worked(now));
     CHECK_TRUE(!ladder.worked(now));
     ladder.line_ended();
@@ -195,14 +195,14 @@ TEST(Ladder, a_line_ends_the_round_wherever_it_was) {
     (void)ladder.worked(now);
     ladder.line_ended();
     STRCMP_EQUAL("direct+xhr direct direct+xhr_streaming",
-                 round_of(ladder, Trouble::passage).c_str());
+                 round_of(ladder, Trouble::transport).c_str());
 }
 
 TEST(Ladder, another_network_begins_at_what_worked_there) {
     Ladder ladder{with_proxy()};
     ladder.on_network(kDirectXhr);
     CHECK_TRUE(ladder.path() == kDirectXhr);
-    CHECK_TRUE(ladder.failed(Trouble::passage));
+    CHECK_TRUE(ladder.failed(Trouble::transport));
     CHECK_TRUE(ladder.path() == kProxy);
     ladder.on_network(kDirectXhr);
     CHECK_TRUE(ladder.path() == kDirectXhr);
@@ -228,11 +228,11 @@ TEST(Ladder, patience_doubles_with_each_round_up_to_its_limit) {
     for (const Duration expected : {Duration(1200ms), Duration(2400ms), Duration(4800ms),
                                     Duration(9600ms), Duration(10s), Duration(10s)}) {
         CHECK_TRUE(ladder.patience() == expected);
-        CHECK_TRUE(ladder.failed(Trouble::passage));
+        CHECK_TRUE(ladder.failed(Trouble::transport));
         CHECK_TRUE(ladder.patience() == expected);
-        CHECK_TRUE(ladder.failed(Trouble::passage));
+        CHECK_TRUE(ladder.failed(Trouble::transport));
         CHECK_TRUE(ladder.patience() == options.patience_max);
-        CHECK_TRUE(!ladder.failed(Trouble::passage));
+        CHECK_TRUE(!ladder.failed(Trouble::transport));
     }
     (void)ladder.worked(now);
     ladder.line_ended();
@@ -242,16 +242,16 @@ TEST(Ladder, patience_doubles_with_each_round_up_to_its_limit) {
 TEST(Ladder, patience_is_its_greatest_where_such_a_failure_leaves_nothing_to_try) {
     const LadderOptions options = with_proxy();
     Ladder alone{LadderOptions{}};
-    CHECK_TRUE(alone.patience(Trouble::passage) == options.patience_min);
+    CHECK_TRUE(alone.patience(Trouble::transport) == options.patience_min);
     CHECK_TRUE(alone.patience(Trouble::route) == options.patience_max);
     CHECK_TRUE(alone.patience(Trouble::hub) == options.patience_max);
     Ladder ladder{options};
     CHECK_TRUE(ladder.patience(Trouble::route) == options.patience_min);
     CHECK_TRUE(ladder.failed(Trouble::route));
     CHECK_TRUE(ladder.patience(Trouble::route) == options.patience_max);
-    CHECK_TRUE(ladder.patience(Trouble::passage) == options.patience_min);
+    CHECK_TRUE(ladder.patience(Trouble::transport) == options.patience_min);
     climb_to(ladder, kDirectXhr);
-    CHECK_TRUE(ladder.patience(Trouble::passage) == options.patience_max);
+    CHECK_TRUE(ladder.patience(Trouble::transport) == options.patience_max);
 }
 
 TEST(Ladder, a_hub_that_says_no_does_not_lengthen_patience) {
@@ -262,9 +262,9 @@ TEST(Ladder, a_hub_that_says_no_does_not_lengthen_patience) {
     CHECK_TRUE(ladder.patience() == LadderOptions{}.patience_min);
 }
 
-// ---- Better rungs
+// ---- Better paths
 
-TEST(Ladder, on_the_best_rung_nothing_is_tried_beside_it) {
+TEST(Ladder, on_the_best_path_nothing_is_tried_beside_it) {
     Ladder ladder{with_proxy()};
     CHECK_TRUE(ladder.deadline() == kNever);
     (void)ladder.worked(now);
@@ -273,7 +273,7 @@ TEST(Ladder, on_the_best_rung_nothing_is_tried_beside_it) {
     CHECK_TRUE(!ladder.trial_due(now));
 }
 
-TEST(Ladder, better_rungs_are_tried_in_turn_when_it_is_time) {
+TEST(Ladder, better_paths_are_tried_in_turn_when_it_is_time) {
     const LadderOptions options;
     Ladder ladder{options};
     climb_to(ladder, kDirectXhr);
@@ -407,7 +407,7 @@ TEST(Ladder, lines_that_are_cut_young_neither_put_trials_off_nor_make_them_many)
     LONGS_EQUAL(13, trials);
 }
 
-TEST(Ladder, another_rung_or_network_begins_with_the_shortest_wait) {
+TEST(Ladder, another_path_or_network_begins_with_the_shortest_wait) {
     const LadderOptions options;
     Ladder ladder{options};
     climb_to(ladder, kDirectStreaming);

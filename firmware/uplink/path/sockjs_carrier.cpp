@@ -1,4 +1,4 @@
-#include "firmware/uplink/sockjs_passage.h"
+#include "firmware/uplink/path/sockjs_carrier.h"
 
 #include <utility>
 
@@ -27,7 +27,7 @@ LineEnd end_of(const sockjs::Client::Event& event) {
 
 }  // namespace
 
-SockJsPassage::SockJsPassage(PassageOptions options, ports::Entropy& entropy, Instant now)
+SockJsCarrier::SockJsCarrier(CarrierOptions options, ports::Entropy& entropy, Instant now)
     : options_(std::move(options)), entropy_(entropy), began_at_(now) {
     // Both at once: what is sent first need not wait for a second connection.
     ask_for(Lane::receive);
@@ -36,13 +36,13 @@ SockJsPassage::SockJsPassage(PassageOptions options, ports::Entropy& entropy, In
 
 // ---- Streams
 
-void SockJsPassage::ask_for(Lane which) {
+void SockJsCarrier::ask_for(Lane which) {
     lane(which).asked = true;
     lane(which).is_open = lane(which).used = false;
     orders_.push_back({Order::Kind::open, which});
 }
 
-std::optional<Passage::Order> SockJsPassage::next_order(Instant now) {
+std::optional<Carrier::Order> SockJsCarrier::next_order(Instant now) {
     while (client_ && !over_) {
         const std::optional<sockjs::Client::Request> request = client_->next_request(now);
         if (!request) {
@@ -58,7 +58,7 @@ std::optional<Passage::Order> SockJsPassage::next_order(Instant now) {
     return order;
 }
 
-void SockJsPassage::serve(const sockjs::Client::Request& request) {
+void SockJsCarrier::serve(const sockjs::Client::Request& request) {
     const Lane which = from_sockjs(request.lane);
     const ByteView bytes = as_bytes(request.bytes);
     // A stream that carried nothing yet is as fresh as a new one. One that has may be open still,
@@ -74,7 +74,7 @@ void SockJsPassage::serve(const sockjs::Client::Request& request) {
     }
 }
 
-void SockJsPassage::opened(Lane which, const std::string& authorization, Instant now) {
+void SockJsCarrier::opened(Lane which, const std::string& authorization, Instant now) {
     if (over_) {
         return;
     }
@@ -112,13 +112,13 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
     }
 }
 
-void SockJsPassage::received(Lane which, std::span<std::byte> bytes, Instant now) {
+void SockJsCarrier::received(Lane which, std::span<std::byte> bytes, Instant now) {
     if (client_ && !over_) {
         client_->receive(to_sockjs(which), bytes, now);
     }
 }
 
-void SockJsPassage::ended(Lane which, const Error& error, Instant now) {
+void SockJsCarrier::ended(Lane which, const Error& error, Instant now) {
     if (over_) {
         return;
     }
@@ -134,7 +134,7 @@ void SockJsPassage::ended(Lane which, const Error& error, Instant now) {
 
 // ---- What happened
 
-std::optional<Passage::Event> SockJsPassage::next_event(Instant) {
+std::optional<Carrier::Event> SockJsCarrier::next_event(Instant) {
     if (over_) {
         return std::nullopt;
     }
@@ -160,7 +160,7 @@ std::optional<Passage::Event> SockJsPassage::next_event(Instant) {
     return std::nullopt;
 }
 
-std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Event& event) {
+std::optional<Carrier::Event> SockJsCarrier::translate(const sockjs::Client::Event& event) {
     using Kind = sockjs::Client::Event::Kind;
     if (event.kind == Kind::opened) {
         events_.push_back({Event::Kind::passes});
@@ -181,7 +181,7 @@ std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Eve
                          "what came as a message in " +
                          client_->answer_to(sockjs::Client::Lane::receive) + " is no Envelope"),
                      {EndKind::ours, 0},
-                     proven_ ? Trouble::hub : Trouble::passage};
+                     proven_ ? Trouble::hub : Trouble::transport};
     }
     over_ = true;
     end_streams(Order::Kind::abort);
@@ -190,12 +190,12 @@ std::optional<Passage::Event> SockJsPassage::translate(const sockjs::Client::Eve
                  {},
                  {event.close_code != 0 ? ErrorCode::closed : event.error, event.text},
                  end_of(event),
-                 by_hub ? Trouble::hub : Trouble::passage};
+                 by_hub ? Trouble::hub : Trouble::transport};
 }
 
 // ---- What to do
 
-void SockJsPassage::send(ByteView head, ByteView body, websocket::Compression) {
+void SockJsCarrier::send(ByteView head, ByteView body, websocket::Compression) {
     if (over_ || !client_) {
         return;
     }
@@ -205,23 +205,23 @@ void SockJsPassage::send(ByteView head, ByteView body, websocket::Compression) {
     static_cast<void>(client_->send(sockjs::envelope_text(envelope)));
 }
 
-void SockJsPassage::ping(std::optional<Duration>) {
+void SockJsCarrier::ping(std::optional<Duration>) {
     send({}, {}, websocket::Compression::off);
 }
 
-void SockJsPassage::close(websocket::CloseCode, std::string_view) {
+void SockJsCarrier::close(websocket::CloseCode, std::string_view) {
     if (!std::exchange(over_, true)) {
         end_streams(Order::Kind::shut);
     }
 }
 
-void SockJsPassage::abort() {
+void SockJsCarrier::abort() {
     if (!std::exchange(over_, true)) {
         end_streams(Order::Kind::abort);
     }
 }
 
-void SockJsPassage::end_streams(Order::Kind kind) {
+void SockJsCarrier::end_streams(Order::Kind kind) {
     if (client_) {
         client_->close();
     }
@@ -233,17 +233,17 @@ void SockJsPassage::end_streams(Order::Kind kind) {
     }
 }
 
-Instant SockJsPassage::deadline() const {
+Instant SockJsCarrier::deadline() const {
     return client_ && !over_ ? client_->deadline() : kNever;
 }
 
-void SockJsPassage::tick(Instant now) {
+void SockJsCarrier::tick(Instant now) {
     if (client_ && !over_) {
         client_->tick(now);
     }
 }
 
-void SockJsPassage::give_up(Instant) {
+void SockJsCarrier::give_up(Instant) {
     if (client_ && !client_->is_open() && !over_) {
         client_->tick(kNever);
     }

@@ -5,7 +5,7 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "tests/firmware/uplink/path_model.h"
+#include "tests/firmware/uplink/heartbeat/path_model.h"
 #include "tests/stride.h"
 
 using namespace holdfast;
@@ -135,11 +135,11 @@ std::string check_calm(const PathSpec& spec, std::uint64_t seed) {
             return "learning took " + std::to_string(ratio) + " times the cut";
         }
     }
-    if (world.most_side_lines() > kSideLines) {
-        return std::to_string(world.most_side_lines()) + " side lines";
+    if (world.most_side_lines() > kProbeLines) {
+        return std::to_string(world.most_side_lines()) + " probe lines";
     }
     if (world.side_lines() > 60) {
-        return std::to_string(world.side_lines()) + " side lines opened";
+        return std::to_string(world.side_lines()) + " probe lines opened";
     }
     return "";
 }
@@ -165,11 +165,11 @@ std::string check_rough(const PathSpec& spec, std::uint64_t seed) {
                    world.drops_by_path(0s, kWeek * 2) > 2)) {
         return list(world.drops());
     }
-    if (world.most_side_lines() > kSideLines) {
-        return std::to_string(world.most_side_lines()) + " side lines";
+    if (world.most_side_lines() > kProbeLines) {
+        return std::to_string(world.most_side_lines()) + " probe lines";
     }
     if (!tight && world.side_lines() > 400) {
-        return std::to_string(world.side_lines()) + " side lines opened";
+        return std::to_string(world.side_lines()) + " probe lines opened";
     }
     return "";
 }

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-
-#include "firmware/base/clock.h"
 
 namespace holdfast::uplink {
 
@@ -31,27 +28,6 @@ struct LineEnd {
     [[nodiscard]] bool unexplained() const {
         return kind == EndKind::finished || kind == EndKind::reset || kind == EndKind::unanswered;
     }
-};
-
-/// Side lines that are open at one time.
-inline constexpr std::size_t kSideLines = 3;
-/// Their numbers are 0 … kSideLineNumbers - 1, used again and again. The last one is the witness of
-/// a lifetime; while it is open, only two of the others are.
-inline constexpr std::size_t kWitnessLine = kSideLines;
-inline constexpr std::size_t kSideLineNumbers = kSideLines + 1;
-
-/// What the owner of the sockets has to do. A side line is a WebSocket to the same hub over the
-/// same path on which neither end says anything of itself.
-struct LineAction {
-    enum class Kind : std::uint8_t {
-        open,   ///< a new side line; answered by `opened` or `failed`
-        ping,   ///< answered by `answered` when the pong comes
-        speak,  ///< send an unsolicited Pong frame, which nobody answers (RFC 6455, Section 5.5.3)
-        close,  ///< drop it, without waiting; no event of this line may follow
-        renew,  ///< make a new main line, then end the old one; `line` means nothing
-    };
-    Kind kind = Kind::open;
-    std::size_t line = 0;
 };
 
 }  // namespace holdfast::uplink

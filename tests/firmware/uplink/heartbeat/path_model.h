@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "firmware/uplink/adaptive_heartbeat.h"
+#include "firmware/uplink/heartbeat/adaptive_heartbeat.h"
 
 namespace holdfast::simulation {
 
@@ -113,9 +113,9 @@ private:
         Instant limit = kNever;  ///< when the box will cut it, as things stand
         Instant delivered{};     ///< to the device: in order
     };
-    static constexpr std::size_t kMain = uplink::kSideLineNumbers;
-    static constexpr std::size_t kNext =
-        kMain + 1;  ///< the main line that is to replace the present
+    static constexpr std::size_t kMainLine = uplink::kProbeLineNumbers;
+    static constexpr std::size_t kCandidateLine =
+        kMainLine + 1;  ///< the main line that is to replace the present
 
     void fill(std::span<std::byte> bytes) override;
     [[nodiscard]] Now clock() const;
@@ -143,7 +143,7 @@ private:
     Instant now_ = start_;
     std::uint64_t order_ = 0;
     std::priority_queue<Event> events_;
-    std::array<Line, kNext + 1> lines_{};
+    std::array<Line, kCandidateLine + 1> lines_{};
     uplink::AdaptiveHeartbeat heartbeat_;
     Instant wake_ = kNever;
     Instant main_gone_ = kNever;

@@ -1,4 +1,4 @@
-#include "firmware/uplink/websocket_passage.h"
+#include "firmware/uplink/path/websocket_carrier.h"
 
 #include <algorithm>
 #include <array>
@@ -47,7 +47,7 @@ bool is_hub_itself(const http::Response& response) {
 
 }  // namespace
 
-WebSocketPassage::WebSocketPassage(PassageOptions options, ports::Entropy& entropy,
+WebSocketCarrier::WebSocketCarrier(CarrierOptions options, ports::Entropy& entropy,
                                    websocket::DeflateContexts& contexts, Instant now)
     : options_(std::move(options)),
       entropy_(entropy),
@@ -61,7 +61,7 @@ WebSocketPassage::WebSocketPassage(PassageOptions options, ports::Entropy& entro
 
 // ---- The stream
 
-std::optional<Passage::Order> WebSocketPassage::next_order(Instant) {
+std::optional<Carrier::Order> WebSocketCarrier::next_order(Instant) {
     if (orders_.empty() && !out_.empty()) {
         return Order{Order::Kind::send, Lane::receive, std::exchange(out_, {})};
     }
@@ -73,7 +73,7 @@ std::optional<Passage::Order> WebSocketPassage::next_order(Instant) {
     return order;
 }
 
-void WebSocketPassage::opened(Lane, const std::string& authorization, Instant now) {
+void WebSocketCarrier::opened(Lane, const std::string& authorization, Instant now) {
     if (over()) {
         return;
     }
@@ -97,7 +97,7 @@ void WebSocketPassage::opened(Lane, const std::string& authorization, Instant no
     append(out_, as_bytes(handshake_->request()));
 }
 
-void WebSocketPassage::received(Lane, std::span<std::byte> bytes, Instant now) {
+void WebSocketCarrier::received(Lane, std::span<std::byte> bytes, Instant now) {
     if (over()) {
         return;
     }
@@ -107,7 +107,7 @@ void WebSocketPassage::received(Lane, std::span<std::byte> bytes, Instant now) {
     }
 }
 
-void WebSocketPassage::ended(Lane, const Error& error, Instant now) {
+void WebSocketCarrier::ended(Lane, const Error& error, Instant now) {
     if (over()) {
         return;
     }
@@ -117,45 +117,46 @@ void WebSocketPassage::ended(Lane, const Error& error, Instant now) {
         upgraded(*refused, now);
     } else if (!socket_) {
         fail(Error(error).context("in place of an answer to the WebSocket handshake"),
-             Trouble::passage, end_of_stream(error.code), true);
+             Trouble::transport, end_of_stream(error.code), true);
     } else if (!passes_) {
         fail(Error(error).context("the WebSocket was up, but ended before anything passed"),
-             Trouble::passage, end_of_stream(error.code), true);
+             Trouble::transport, end_of_stream(error.code), true);
     } else {
-        fail(error, Trouble::passage, end_of_stream(error.code), true);
+        fail(error, Trouble::transport, end_of_stream(error.code), true);
     }
 }
 
 // ---- The handshake
 
-void WebSocketPassage::read_head(Instant now) {
+void WebSocketCarrier::read_head(Instant now) {
     ByteView unread = unread_;
     const Result<std::optional<http::Response>> response = head_.next(unread);
     unread_ = unread_.last(unread.size());
     if (!response) {
         fail(Error(response.error()).context("the answer to the WebSocket handshake"),
-             Trouble::passage, {EndKind::ours, 0}, true);
+             Trouble::transport, {EndKind::ours, 0}, true);
     } else if (*response) {
         upgraded(**response, now);
     }
 }
 
 /// The body of a refusal may never end; its head says enough.
-std::optional<http::Response> WebSocketPassage::unfinished_refusal() const {
+std::optional<http::Response> WebSocketCarrier::unfinished_refusal() const {
     return socket_ ? std::nullopt : head_.so_far();
 }
 
-void WebSocketPassage::upgraded(const http::Response& response, Instant now) {
+void WebSocketCarrier::upgraded(const http::Response& response, Instant now) {
     const Result<websocket::ClientHandshake::Agreed> agreed = handshake_->check(response);
     if (!agreed && response.status != 101) {
         fail(refusal(response, agreed.error()),
-             is_hub_itself(response) ? Trouble::hub : Trouble::passage, {EndKind::ours, 0}, false);
+             is_hub_itself(response) ? Trouble::hub : Trouble::transport, {EndKind::ours, 0},
+             false);
         return;
     }
     if (!agreed || agreed->protocol != kProtocol) {
         fail(agreed ? Error{ErrorCode::unsupported, "the server does not speak holdfast.v1"}
                     : agreed.error(),
-             Trouble::passage, {EndKind::ours, 0}, false);
+             Trouble::transport, {EndKind::ours, 0}, false);
         return;
     }
     handshake_.reset();
@@ -178,7 +179,7 @@ void WebSocketPassage::upgraded(const http::Response& response, Instant now) {
 
 // ---- Frames
 
-std::optional<Passage::Event> WebSocketPassage::next_event(Instant now) {
+std::optional<Carrier::Event> WebSocketCarrier::next_event(Instant now) {
     if (silent_) {
         return std::nullopt;
     }
@@ -199,7 +200,7 @@ std::optional<Passage::Event> WebSocketPassage::next_event(Instant now) {
     return std::nullopt;
 }
 
-std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
+std::optional<Carrier::Event> WebSocketCarrier::next_frame(Instant now) {
     using Kind = websocket::Event::Kind;
     while (const std::optional<websocket::Event> event = socket_->next(unread_, out_)) {
         std::optional<Event> told;
@@ -241,13 +242,13 @@ std::optional<Passage::Event> WebSocketPassage::next_frame(Instant now) {
     return std::nullopt;
 }
 
-void WebSocketPassage::send(ByteView head, ByteView body, websocket::Compression compression) {
+void WebSocketCarrier::send(ByteView head, ByteView body, websocket::Compression compression) {
     if (socket_ && !over()) {
         socket_->send_binary(head, body, out_, compression);
     }
 }
 
-void WebSocketPassage::ping(std::optional<Duration> silence) {
+void WebSocketCarrier::ping(std::optional<Duration> silence) {
     if (!socket_ || over()) {
         return;
     }
@@ -264,7 +265,7 @@ void WebSocketPassage::ping(std::optional<Duration> silence) {
     socket_->send_ping(announced, out_);
 }
 
-void WebSocketPassage::speak() {
+void WebSocketCarrier::speak() {
     if (socket_ && !over()) {
         socket_->send_pong({}, out_);
     }
@@ -273,7 +274,7 @@ void WebSocketPassage::speak() {
 // ---- The end
 
 /// What was said before is still sent, unless `at_once`: then nobody would hear it.
-void WebSocketPassage::fail(const Error& error, Trouble trouble, LineEnd end, bool at_once) {
+void WebSocketCarrier::fail(const Error& error, Trouble trouble, LineEnd end, bool at_once) {
     end_ = Event{Event::Kind::ended, {}, error, end, trouble};
     sign_due_ = message_due_ = kNever;
     if (at_once) {
@@ -285,7 +286,7 @@ void WebSocketPassage::fail(const Error& error, Trouble trouble, LineEnd end, bo
     orders_.push_back({at_once ? Order::Kind::abort : Order::Kind::shut});
 }
 
-void WebSocketPassage::close(websocket::CloseCode code, std::string_view reason) {
+void WebSocketCarrier::close(websocket::CloseCode code, std::string_view reason) {
     if (over()) {
         return;
     }
@@ -296,7 +297,7 @@ void WebSocketPassage::close(websocket::CloseCode code, std::string_view reason)
     silent_ = true;
 }
 
-void WebSocketPassage::abort() {
+void WebSocketCarrier::abort() {
     if (!over()) {
         fail({ErrorCode::closed, ""}, Trouble::hub, {EndKind::ours, 0}, true);
         silent_ = true;
@@ -305,11 +306,11 @@ void WebSocketPassage::abort() {
 
 // ---- Time
 
-Instant WebSocketPassage::deadline() const {
+Instant WebSocketCarrier::deadline() const {
     return std::min(sign_due_, message_due_);
 }
 
-void WebSocketPassage::tick(Instant now) {
+void WebSocketCarrier::tick(Instant now) {
     if (const auto refused = unfinished_refusal(); refused && sign_due_ <= now) {
         upgraded(*refused, now);
     } else if (sign_due_ <= now) {
@@ -317,14 +318,14 @@ void WebSocketPassage::tick(Instant now) {
         fail({ErrorCode::timeout, socket_
                                       ? "the WebSocket is up, but nothing passes: no pong" + within
                                       : "no answer to the WebSocket handshake" + within},
-             Trouble::passage, {EndKind::unanswered, 0}, true);
+             Trouble::transport, {EndKind::unanswered, 0}, true);
     } else if (message_due_ <= now) {
         fail({ErrorCode::timeout, "the hub did not finish a message in time"}, Trouble::hub,
              {EndKind::ours, 0}, false);
     }
 }
 
-void WebSocketPassage::give_up(Instant now) {
+void WebSocketCarrier::give_up(Instant now) {
     if (sign_due_ != kNever) {
         patience_ -= sign_due_ - now;
         sign_due_ = now;
