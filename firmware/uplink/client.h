@@ -72,9 +72,10 @@ struct Action {
     std::int64_t server_time_us = 0;
 };
 
-/// The client's end, whole, without input and output: the Uplink engine, the ladder of paths, the
-/// line it holds, the one it moves to, and the probe lines of the adaptive heartbeat. Lives as long
-/// as the node. Real sockets (firmware/app) and the simulation serve it alike.
+/// The client, whole, without input and output: the life of the main line (`engine`), the ladder of
+/// paths, the main line, the candidate line to which it moves, and the probe lines of the adaptive
+/// heartbeat. Its main states are those of `states.h`. Lives as long as the node. Real sockets
+/// (firmware/app) and the simulation serve it alike.
 ///
 /// After every call the owner calls `turn`, then drains `next_action`; and again at `deadline()`.
 /// What is to be read from the store it asks `engine()` for, as ever.
