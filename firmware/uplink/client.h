@@ -19,8 +19,8 @@
 #include "firmware/http/message.h"
 #include "firmware/journal/journal.h"
 #include "firmware/ports/entropy.h"
-#include "firmware/uplink/ladder.h"
-#include "firmware/uplink/passage.h"
+#include "firmware/uplink/path/carrier.h"
+#include "firmware/uplink/path/ladder.h"
 #include "firmware/uplink/uplink.h"
 #include "firmware/websocket/deflate.h"
 
@@ -42,7 +42,7 @@ struct ClientOptions {
     std::string proxy;  ///< its authority, for the names of notes; "": there is none
     LadderOptions ladder;
     websocket::DeflatePolicy deflate;
-    Duration connect_timeout = std::chrono::seconds(10);  ///< patience with the last rung
+    Duration connect_timeout = std::chrono::seconds(10);  ///< patience with the last path
     Duration message_timeout = std::chrono::minutes(5);
     /// Frames gathered before they are given out as one `send`.
     std::size_t gathered_bytes = 64u << 10;
@@ -72,9 +72,10 @@ struct Action {
     std::int64_t server_time_us = 0;
 };
 
-/// The client's end, whole, without input and output: the Uplink engine, the ladder of paths, the
-/// line it holds, the one it moves to, and the side lines of the adaptive heartbeat. Lives as long
-/// as the node. Real sockets (firmware/app) and the simulation serve it alike.
+/// The client, whole, without input and output: the life of the main line (`engine`), the ladder of
+/// paths, the main line, the candidate line to which it moves, and the probe lines of the adaptive
+/// heartbeat. Its main states are those of `states.h`. Lives as long as the node. Real sockets
+/// (firmware/app) and the simulation serve it alike.
 ///
 /// After every call the owner calls `turn`, then drains `next_action`; and again at `deadline()`.
 /// What is to be read from the store it asks `engine()` for, as ever.
@@ -122,48 +123,48 @@ public:
     [[nodiscard]] Path path() const;
 
 private:
-    /// One passage and its streams.
+    /// A slot's line: its carrier, and the streams below it.
     struct Line;
-    /// Where lines have their place: the main line; the one it moves to, or that is tried beside it
-    /// while it gives no sign; the side lines.
-    static constexpr std::size_t kMain = 0;
-    static constexpr std::size_t kNext = 1;
-    static constexpr std::size_t kFirstSide = 2;
-    static constexpr std::size_t kPlaces = kFirstSide + kSideLineNumbers;
-    /// A side line is silent for no longer than that.
-    static constexpr Duration kLongestSideLine = std::chrono::minutes(35);
+    /// Slots: the main line; the candidate line, to which it moves, or which is tried beside it
+    /// while it gives no sign; the probe lines.
+    static constexpr std::size_t kMainLine = 0;
+    static constexpr std::size_t kCandidateLine = 1;
+    static constexpr std::size_t kFirstProbeLine = 2;
+    static constexpr std::size_t kSlots = kFirstProbeLine + kProbeLineNumbers;
+    /// A probe line is silent for no longer than that.
+    static constexpr Duration kLongestProbeLine = std::chrono::minutes(35);
 
-    // client_lines.cpp: places, streams and passages
-    void open_line(std::size_t place, Path path, Now now);
-    void drop_line(std::size_t place, websocket::CloseCode code, std::string_view reason, Now now);
+    // client_lines.cpp: slots, streams and carriers
+    void open_line(std::size_t slot, Path path, Now now);
+    void drop_line(std::size_t slot, websocket::CloseCode code, std::string_view reason, Now now);
     [[nodiscard]] std::pair<std::size_t, Lane> find(StreamId stream) const;
-    void drain(std::size_t place, Now now);
-    void happened(std::size_t place, const Passage::Event& event, Now now);
-    void take_orders(std::size_t place, Now now);
-    void leave_deaf_hub(std::size_t place, Now now);
+    void drain(std::size_t slot, Now now);
+    void happened(std::size_t slot, const Carrier::Event& event, Now now);
+    void take_orders(std::size_t slot, Now now);
+    void leave_deaf_hub(std::size_t slot, Now now);
 
     // client_race.cpp: the line that is tried beside one that gives no sign
     [[nodiscard]] bool is_race() const;
     [[nodiscard]] Instant race_at() const;
     void race_due(Now now);
     void lose_race(Now now);
-    void raced_happened(const Passage::Event& event, Now now);
+    void raced_happened(const Carrier::Event& event, Now now);
 
-    // client.cpp: what they mean; client_heartbeat.cpp: notes, beats, side lines
+    // client.cpp: what they mean; client_heartbeat.cpp: notes, beats, probe lines
     void open_main(Now now);
-    void main_happened(const Passage::Event& event, Now now);
+    void main_happened(const Carrier::Event& event, Now now);
     void message_came(ByteView payload, Now now);
     void end_main(Error error, websocket::CloseCode code, LineEnd end, Trouble trouble, Now now);
-    void next_happened(const Passage::Event& event, Now now);
-    void move_to_next(Now now);
-    void side_happened(std::size_t side, const Passage::Event& event, Now now);
+    void candidate_happened(const Carrier::Event& event, Now now);
+    void move_to_candidate(Now now);
+    void probe_happened(std::size_t side, const Carrier::Event& event, Now now);
     void live();
     void worked(Now now);
     void send_due(Now now);
     void beat(Line& line, Now now);
     [[nodiscard]] bool is_news(const Line& line) const;
     void announce(Line& line);
-    void side_lines_due(Now now);
+    void probe_lines_due(Now now);
     void trial_due(Now now);
     void note_heartbeat(Now now);
     void use_heartbeat_of(Path path, Now now);
@@ -184,12 +185,12 @@ private:
     std::map<std::string, std::string, std::less<>> notes_;
     std::optional<std::string> network_;
 
-    std::array<std::unique_ptr<Line>, kPlaces> lines_;
+    std::array<std::unique_ptr<Line>, kSlots> lines_;
     StreamId last_stream_ = 0;
     std::string heartbeat_of_;  ///< the note of what the adaptive heartbeat knows
     std::optional<PathKnowledge> written_;
     bool renewal_failed_ = false;  ///< of the present main line
-    bool is_trial_ = false;        ///< the line at kNext tries a better rung
+    bool is_trial_ = false;        ///< the line at kCandidateLine tries a better path
     bool was_live_ = false;        ///< the main line has had its Welcome
     int fruitless_ = 0;            ///< lines in a row that ended with nothing acknowledged
     bool moved_ = false;           ///< the main line was a next one, and has had no Welcome yet

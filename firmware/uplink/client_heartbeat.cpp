@@ -51,7 +51,7 @@ std::string Client::heartbeat_note(Path path) const {
 }
 
 void Client::on_network(std::string_view network, Now) {
-    if (network_ == network || lines_[kMain]) {
+    if (network_ == network || lines_[kMainLine]) {
         return;
     }
     network_ = network;
@@ -105,13 +105,13 @@ bool Client::is_news(const Line& line) const {
 void Client::beat(Line& line, Now now) {
     const bool news = is_news(line);
     line.announced = news ? silence() : line.announced;
-    line.passage->ping(news ? std::optional(line.announced) : std::nullopt);
+    line.carrier->ping(news ? std::optional(line.announced) : std::nullopt);
     line.ping = {};
     engine_.ping_sent(now.monotonic);
 }
 
 StreamId Client::awaited() const {
-    return lines_[kMain] && engine_.awaits_pong() ? lines_[kMain]->sending() : 0;
+    return lines_[kMainLine] && engine_.awaits_pong() ? lines_[kMainLine]->sending() : 0;
 }
 
 /// Only what stands before the ping counts. What is given out later would always move again where a
@@ -120,7 +120,7 @@ void Client::progress(StreamId stream, Progress progress, Now now) {
     if (stream == 0 || stream != awaited()) {
         return;
     }
-    Line& line = *lines_[kMain];
+    Line& line = *lines_[kMainLine];
     if (line.ping.stream != stream) {
         line.ping = {stream, progress.sent_bytes,
                      std::min(progress.acknowledged_bytes, progress.sent_bytes)};
@@ -137,7 +137,7 @@ void Client::progress(StreamId stream, Progress progress, Now now) {
 void Client::announce(Line& line) {
     if (line.path.transport == Transport::websocket && is_news(line)) {
         line.announced = silence();
-        line.passage->ping(line.announced);
+        line.carrier->ping(line.announced);
     }
 }
 
@@ -149,80 +149,81 @@ Duration Client::silence() const {
     return interval + interval / 4;
 }
 
-// ---- Side lines
+// ---- Probe lines
 
-void Client::side_lines_due(Now now) {
+void Client::probe_lines_due(Now now) {
     AdaptiveHeartbeat* const heartbeat = engine_.adaptive();
     while (heartbeat != nullptr) {
         const std::optional<LineAction> action = heartbeat->next(now.monotonic);
         if (!action) {
             return;
         }
-        const std::size_t place = kFirstSide + action->line;
+        const std::size_t slot = kFirstProbeLine + action->line;
         switch (action->kind) {
             case LineAction::Kind::open:
-                if (path().transport == Transport::websocket && lines_[kMain] &&
-                    lines_[kMain]->up()) {
-                    open_line(place, path(), now);
+                if (path().transport == Transport::websocket && lines_[kMainLine] &&
+                    lines_[kMainLine]->up()) {
+                    open_line(slot, path(), now);
                 } else {
                     heartbeat->line_failed(action->line, now.monotonic);
                 }
                 break;
             case LineAction::Kind::ping:
-                if (lines_[place]) {
-                    lines_[place]->passage->ping(std::nullopt);
-                    take_orders(place, now);
+                if (lines_[slot]) {
+                    lines_[slot]->carrier->ping(std::nullopt);
+                    take_orders(slot, now);
                 }
                 break;
             case LineAction::Kind::speak:
-                if (lines_[place]) {
-                    lines_[place]->passage->speak();
-                    take_orders(place, now);
+                if (lines_[slot]) {
+                    lines_[slot]->carrier->speak();
+                    take_orders(slot, now);
                 }
                 break;
             case LineAction::Kind::close:
-                drop_line(place, websocket::CloseCode::normal, "", now);
+                drop_line(slot, websocket::CloseCode::normal, "", now);
                 break;
             case LineAction::Kind::renew:
-                if (lines_[kNext] && is_trial_ && !renewal_failed_) {
-                    // A better way can wait, the end of this line does not.
-                    drop_line(kNext, websocket::CloseCode::normal, "", now);
+                if (lines_[kCandidateLine] && is_trial_ && !renewal_failed_) {
+                    // A better path can wait, the end of this line does not.
+                    drop_line(kCandidateLine, websocket::CloseCode::normal, "", now);
                     ladder_.trial_ended(false, now.monotonic);
                 }
                 if (renewal_failed_) {
-                    trial_due(now);  // another way may be the one that lets a new line through
+                    trial_due(now);  // another path may be the one that lets a new line through
                 }
                 // Before the first acknowledgement nothing would be gained: what is on its way
                 // would only be sent again, and where it takes longer than a line may live, for
                 // ever.
-                if (!lines_[kNext] && lines_[kMain]->passes && !engine_.line().is_fruitless()) {
+                if (!lines_[kCandidateLine] && lines_[kMainLine]->attempt.passes &&
+                    !engine_.line().is_fruitless()) {
                     is_trial_ = false;
-                    open_line(kNext, path(), now);
+                    open_line(kCandidateLine, path(), now);
                 }
                 break;
         }
     }
 }
 
-void Client::side_happened(std::size_t side, const Passage::Event& event, Now now) {
+void Client::probe_happened(std::size_t side, const Carrier::Event& event, Now now) {
     AdaptiveHeartbeat& heartbeat = *engine_.adaptive();
     switch (event.kind) {
-        case Passage::Event::Kind::passes:
+        case Carrier::Event::Kind::passes:
             heartbeat.line_opened(side, now.monotonic);
             break;
-        case Passage::Event::Kind::pong:
+        case Carrier::Event::Kind::pong:
             heartbeat.line_answered(side, now.monotonic);
             break;
-        case Passage::Event::Kind::ended:
-            if (lines_[kFirstSide + side]->passes) {
+        case Carrier::Event::Kind::ended:
+            if (lines_[kFirstProbeLine + side]->attempt.passes) {
                 heartbeat.line_ended(side, event.end, now.monotonic);
             } else {
                 heartbeat.line_failed(side, now.monotonic);
             }
-            lines_[kFirstSide + side].reset();
+            lines_[kFirstProbeLine + side].reset();
             break;
-        case Passage::Event::Kind::up:
-        case Passage::Event::Kind::message:
+        case Carrier::Event::Kind::up:
+        case Carrier::Event::Kind::message:
             break;
     }
 }

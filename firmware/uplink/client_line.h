@@ -5,11 +5,12 @@
 #include <string>
 
 #include "firmware/uplink/client.h"
+#include "firmware/uplink/path/race.h"
 
 namespace holdfast::uplink {
 
 struct Client::Line {
-    std::unique_ptr<Passage> passage;
+    std::unique_ptr<Carrier> carrier;
     Path path;
     std::array<StreamId, kLanes> streams{};  ///< 0: none
     std::array<bool, kLanes> congested{};
@@ -20,14 +21,11 @@ struct Client::Line {
     } ping;
     std::size_t unsent_answers_bytes = 0;  ///< pongs that were given out while it was congested
     std::string peer;
-    Instant began_at{};
-    Instant opened_at = kNever;  ///< its receiving stream
-    Instant up_at = kNever;
-    bool passes = false;
+    Attempt attempt;
     bool worked = false;   ///< the ladder was told
     Duration announced{};  ///< how silent the hub was told that it may become
 
-    [[nodiscard]] bool up() const { return up_at != kNever; }
+    [[nodiscard]] bool up() const { return attempt.up_at != kNever; }
     /// The stream that carries what is sent.
     [[nodiscard]] StreamId sending() const {
         const Lane lane = path.transport == Transport::websocket ? Lane::receive : Lane::send;

@@ -3,58 +3,58 @@
 
 #include "firmware/uplink/client_line.h"
 
-/// The lower half of the client: where lines have their place, and which stream belongs to which.
+/// The lower half of the client: the slots of its lines, and which stream belongs to which line.
 
 namespace holdfast::uplink {
 
-void Client::open_line(std::size_t place, Path path, Now now) {
-    PassageOptions options;
+void Client::open_line(std::size_t slot, Path path, Now now) {
+    CarrierOptions options;
     options.hub = options_.hub;
     options.path = path;
     options.user_agent = options_.uplink.software;
     options.deflate = options_.deflate;
-    options.patience = place == kMain                ? ladder_.patience()
-                       : place == kNext && is_race() ? ladder_.patience_beside()
-                                                     : options_.ladder.patience_max;
+    options.patience = slot == kMainLine                     ? ladder_.patience()
+                       : slot == kCandidateLine && is_race() ? ladder_.patience_beside()
+                                                             : options_.ladder.patience_max;
     options.message_timeout = options_.message_timeout;
-    options.silence = place >= kFirstSide ? kLongestSideLine : silence();
+    options.silence = slot >= kFirstProbeLine ? kLongestProbeLine : silence();
     auto line = std::make_unique<Line>();
     line->path = path;
     line->announced = options.silence;
-    line->began_at = now.monotonic;
-    line->passage = make_passage(std::move(options), entropy_, deflate_contexts_, now.monotonic);
-    lines_[place] = std::move(line);
-    take_orders(place, now);
+    line->attempt.began_at = now.monotonic;
+    line->carrier = make_carrier(std::move(options), entropy_, deflate_contexts_, now.monotonic);
+    lines_[slot] = std::move(line);
+    take_orders(slot, now);
 }
 
-void Client::drop_line(std::size_t place, websocket::CloseCode code, std::string_view reason,
+void Client::drop_line(std::size_t slot, websocket::CloseCode code, std::string_view reason,
                        Now now) {
-    if (lines_[place]) {
-        lines_[place]->passage->close(code, reason);
-        take_orders(place, now);
-        lines_[place].reset();
+    if (lines_[slot]) {
+        lines_[slot]->carrier->close(code, reason);
+        take_orders(slot, now);
+        lines_[slot].reset();
     }
 }
 
-/// `kPlaces`: the stream is of a line that is not there any more.
+/// `kSlots`: the stream is of a line that is not there any more.
 std::pair<std::size_t, Lane> Client::find(StreamId stream) const {
-    for (std::size_t place = 0; place < kPlaces; ++place) {
+    for (std::size_t slot = 0; slot < kSlots; ++slot) {
         for (std::size_t lane = 0; lane < kLanes; ++lane) {
-            if (stream != 0 && lines_[place] && lines_[place]->streams[lane] == stream) {
-                return {place, static_cast<Lane>(lane)};
+            if (stream != 0 && lines_[slot] && lines_[slot]->streams[lane] == stream) {
+                return {slot, static_cast<Lane>(lane)};
             }
         }
     }
-    return {kPlaces, Lane::receive};
+    return {kSlots, Lane::receive};
 }
 
-void Client::take_orders(std::size_t place, Now now) {
-    Line& line = *lines_[place];
-    while (std::optional<Passage::Order> order = line.passage->next_order(now.monotonic)) {
+void Client::take_orders(std::size_t slot, Now now) {
+    Line& line = *lines_[slot];
+    while (std::optional<Carrier::Order> order = line.carrier->next_order(now.monotonic)) {
         StreamId& stream = line.streams[static_cast<std::size_t>(order->lane)];
         Action action;
         switch (order->kind) {
-            case Passage::Order::Kind::open:
+            case Carrier::Order::Kind::open:
                 if (stream != 0) {
                     actions_.push_back({.kind = Action::Kind::abort, .stream = stream});
                 }
@@ -63,16 +63,16 @@ void Client::take_orders(std::size_t place, Now now) {
                 action.kind = Action::Kind::open;
                 action.proxied = line.path.proxied;
                 break;
-            case Passage::Order::Kind::send:
+            case Carrier::Order::Kind::send:
                 action.kind = Action::Kind::send;
                 action.bytes = std::make_shared<const Bytes>(std::move(order->bytes));
                 line.unsent_answers_bytes =
                     line.writable() ? 0 : line.unsent_answers_bytes + action.bytes->size();
                 break;
-            case Passage::Order::Kind::shut:
+            case Carrier::Order::Kind::shut:
                 action.kind = Action::Kind::shut;
                 break;
-            case Passage::Order::Kind::abort:
+            case Carrier::Order::Kind::abort:
                 action.kind = Action::Kind::abort;
                 break;
         }
@@ -90,32 +90,33 @@ void Client::take_orders(std::size_t place, Now now) {
 // ---- Streams
 
 void Client::opened(StreamId stream, std::string peer, const std::string& authorization, Now now) {
-    const auto [place, lane] = find(stream);
-    if (place != kPlaces) {
-        lines_[place]->peer = std::move(peer);
+    const auto [slot, lane] = find(stream);
+    if (slot != kSlots) {
+        lines_[slot]->peer = std::move(peer);
         if (lane == Lane::receive) {
-            lines_[place]->opened_at = std::min(lines_[place]->opened_at, now.monotonic);
+            lines_[slot]->attempt.opened_at =
+                std::min(lines_[slot]->attempt.opened_at, now.monotonic);
         }
-        if (place == kMain && lane == Lane::receive &&
+        if (slot == kMainLine && lane == Lane::receive &&
             engine_.state() == Uplink::State::connecting) {
-            lines_[place]->passage->greet(engine_.hello_ahead());
+            lines_[slot]->carrier->greet(engine_.hello_ahead());
         }
-        lines_[place]->passage->opened(lane, authorization, now.monotonic);
-        drain(place, now);
+        lines_[slot]->carrier->opened(lane, authorization, now.monotonic);
+        drain(slot, now);
     }
 }
 
 void Client::received(StreamId stream, std::span<std::byte> bytes, Now now) {
-    const auto [place, lane] = find(stream);
-    if (place == kPlaces) {
+    const auto [slot, lane] = find(stream);
+    if (slot == kSlots) {
         return;
     }
     // That requests are answered does not tell whether messages come.
-    if (place == kMain && lines_[place]->up() && lane == Lane::receive) {
+    if (slot == kMainLine && lines_[slot]->up() && lane == Lane::receive) {
         engine_.heard(now.monotonic);
     }
-    lines_[place]->passage->received(lane, bytes, now.monotonic);
-    drain(place, now);
+    lines_[slot]->carrier->received(lane, bytes, now.monotonic);
+    drain(slot, now);
 }
 
 void Client::failed(StreamId stream, const Error& error, Now now) {
@@ -123,55 +124,55 @@ void Client::failed(StreamId stream, const Error& error, Now now) {
 }
 
 void Client::ended(StreamId stream, const Error& error, Now now) {
-    const auto [place, lane] = find(stream);
-    if (place != kPlaces) {
-        lines_[place]->streams[static_cast<std::size_t>(lane)] = 0;
-        lines_[place]->congested[static_cast<std::size_t>(lane)] = false;
-        lines_[place]->passage->ended(lane, error, now.monotonic);
-        drain(place, now);
+    const auto [slot, lane] = find(stream);
+    if (slot != kSlots) {
+        lines_[slot]->streams[static_cast<std::size_t>(lane)] = 0;
+        lines_[slot]->congested[static_cast<std::size_t>(lane)] = false;
+        lines_[slot]->carrier->ended(lane, error, now.monotonic);
+        drain(slot, now);
     }
 }
 
 void Client::congested(StreamId stream) {
-    if (const auto [place, lane] = find(stream); place != kPlaces) {
-        lines_[place]->congested[static_cast<std::size_t>(lane)] = true;
+    if (const auto [slot, lane] = find(stream); slot != kSlots) {
+        lines_[slot]->congested[static_cast<std::size_t>(lane)] = true;
     }
 }
 
 void Client::writable(StreamId stream) {
-    if (const auto [place, lane] = find(stream); place != kPlaces) {
-        lines_[place]->congested[static_cast<std::size_t>(lane)] = false;
+    if (const auto [slot, lane] = find(stream); slot != kSlots) {
+        lines_[slot]->congested[static_cast<std::size_t>(lane)] = false;
     }
 }
 
-/// Tells what happened on a line, until it is all told. The line may move to another place, or go,
+/// Tells what happened on a line, until it is all told. The line may move to another slot, or go,
 /// while this is done.
-void Client::drain(std::size_t place, Now now) {
-    const Passage* const passage = lines_[place] ? lines_[place]->passage.get() : nullptr;
-    while (passage != nullptr) {
+void Client::drain(std::size_t slot, Now now) {
+    const Carrier* const carrier = lines_[slot] ? lines_[slot]->carrier.get() : nullptr;
+    while (carrier != nullptr) {
         const auto at = std::ranges::find_if(
-            lines_, [passage](const auto& line) { return line && line->passage.get() == passage; });
+            lines_, [carrier](const auto& line) { return line && line->carrier.get() == carrier; });
         if (at == lines_.end()) {
             return;
         }
-        place = static_cast<std::size_t>(at - lines_.begin());
-        const std::optional<Passage::Event> event =
-            lines_[place]->passage->next_event(now.monotonic);
+        slot = static_cast<std::size_t>(at - lines_.begin());
+        const std::optional<Carrier::Event> event =
+            lines_[slot]->carrier->next_event(now.monotonic);
         if (!event) {
-            take_orders(place, now);
+            take_orders(slot, now);
             return;
         }
-        happened(place, *event, now);
+        happened(slot, *event, now);
     }
 }
 
 /// Who asks for pongs and takes none would fill the memory.
-void Client::leave_deaf_hub(std::size_t place, Now now) {
+void Client::leave_deaf_hub(std::size_t slot, Now now) {
     constexpr std::size_t kMostAnswersBytes = 256u << 10;
-    if (lines_[place] && lines_[place]->unsent_answers_bytes > kMostAnswersBytes) {
-        lines_[place]->passage->abort();
-        happened(place,
-                 {.kind = Passage::Event::Kind::ended,
+    if (lines_[slot] && lines_[slot]->unsent_answers_bytes > kMostAnswersBytes) {
+        lines_[slot]->carrier->abort();
+        happened(slot,
+                 {.kind = Carrier::Event::Kind::ended,
                   .error = {ErrorCode::too_large, "the hub asks, and does not take the answers"},
                   .end = {EndKind::ours, 0},
                   .trouble = Trouble::hub},
@@ -179,21 +180,21 @@ void Client::leave_deaf_hub(std::size_t place, Now now) {
     }
 }
 
-void Client::happened(std::size_t place, const Passage::Event& event, Now now) {
-    Line& line = *lines_[place];
-    if (event.kind == Passage::Event::Kind::up) {
-        line.up_at = now.monotonic;
+void Client::happened(std::size_t slot, const Carrier::Event& event, Now now) {
+    Line& line = *lines_[slot];
+    if (event.kind == Carrier::Event::Kind::up) {
+        line.attempt.up_at = now.monotonic;
     }
-    line.passes = line.passes || event.kind == Passage::Event::Kind::passes;
-    if (event.kind == Passage::Event::Kind::ended) {
-        take_orders(place, now);
+    line.attempt.passes = line.attempt.passes || event.kind == Carrier::Event::Kind::passes;
+    if (event.kind == Carrier::Event::Kind::ended) {
+        take_orders(slot, now);
     }
-    if (place == kMain) {
+    if (slot == kMainLine) {
         main_happened(event, now);
-    } else if (place == kNext) {
-        next_happened(event, now);
+    } else if (slot == kCandidateLine) {
+        candidate_happened(event, now);
     } else {
-        side_happened(place - kFirstSide, event, now);
+        probe_happened(slot - kFirstProbeLine, event, now);
     }
 }
 

@@ -1,60 +1,54 @@
 #include "firmware/uplink/client_line.h"
 
-/// The next rung beside a main line that gives no sign that bytes pass: the first of them wins.
+/// The race: the ladder's next path is tried on the candidate line, beside a main line that gives
+/// no sign that bytes pass. The first line on which they pass wins.
 
 namespace holdfast::uplink {
 
-/// Until bytes pass on the main line; what is at kNext meanwhile is not where it moves to. It is
-/// told no Hello ahead: a hub drops the older of two lines that have said it.
+/// Until bytes pass on the main line; what is at kCandidateLine meanwhile is not where it moves to.
+/// It is told no Hello ahead: a hub drops the older of two lines that have said it.
 bool Client::is_race() const {
-    return lines_[kMain] && !lines_[kMain]->passes;
+    return lines_[kMainLine] && !lines_[kMainLine]->attempt.passes;
 }
 
-/// When the other line is to be opened, or to take the main line's place. An answer to the
-/// handshake is a sign that is worth another head start: the pong comes a round trip after it.
 Instant Client::race_at() const {
-    if (!is_race() || lines_[kMain]->opened_at == kNever) {
-        return kNever;
-    }
-    const Line& main = *lines_[kMain];
-    const Duration lead = ladder_.head_start() + (main.opened_at - main.began_at);
-    if (!lines_[kNext]) {
-        return ladder_.beside() ? main.opened_at + lead : kNever;
-    }
-    return lines_[kNext]->passes ? (main.up() ? main.up_at : main.opened_at) + lead : kNever;
+    const Line* const candidate = lines_[kCandidateLine].get();
+    return is_race() ? uplink::race_at(lines_[kMainLine]->attempt,
+                                       candidate ? &candidate->attempt : nullptr, ladder_)
+                     : kNever;
 }
 
 void Client::race_due(Now now) {
     if (race_at() > now.monotonic) {
         return;
     }
-    if (lines_[kNext]) {
+    if (lines_[kCandidateLine]) {
         lose_race(now);
     } else {
-        open_line(kNext, *ladder_.beside(), now);
+        open_line(kCandidateLine, *ladder_.beside(), now);
     }
 }
 
-/// The main line fails, and leaves its place to the other (`open_main`).
+/// The main line fails, and leaves its slot to the other (`open_main`).
 void Client::lose_race(Now now) {
-    lines_[kMain]->passage->give_up(now.monotonic);
-    drain(kMain, now);
+    lines_[kMainLine]->carrier->give_up(now.monotonic);
+    drain(kMainLine, now);
 }
 
-void Client::raced_happened(const Passage::Event& event, Now now) {
-    if (event.kind != Passage::Event::Kind::ended) {
+void Client::raced_happened(const Carrier::Event& event, Now now) {
+    if (event.kind != Carrier::Event::Kind::ended) {
         return;  // `race_due` sees whether bytes pass
     }
     if (event.trouble == Trouble::hub) {
         lose_race(now);  // the other has reached the hub itself, which says no
-        if (lines_[kMain]) {
+        if (lines_[kMainLine]) {
             main_happened(event, now);
         }
         return;
     }
-    log(Action::Level::debug, "the other way, " + name(lines_[kNext]->path) +
+    log(Action::Level::debug, "the path beside, " + name(lines_[kCandidateLine]->path) +
                                   ", did not come about: " + event.error.message);
-    lines_[kNext].reset();
+    lines_[kCandidateLine].reset();
     ladder_.beside_failed(event.trouble);
 }
 

@@ -10,9 +10,9 @@
 #include "firmware/journal/journal.h"
 #include "firmware/line/device_end.h"
 #include "firmware/ports/entropy.h"
-#include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
-#include "firmware/uplink/heartbeat.h"
+#include "firmware/uplink/heartbeat/adaptive_heartbeat.h"
+#include "firmware/uplink/heartbeat/heartbeat.h"
 #include "firmware/uplink/states.h"
 
 namespace holdfast::uplink {
@@ -95,7 +95,7 @@ public:
 
     // ---- The adaptive heartbeat, null unless `UplinkOptions::adaptive`
 
-    /// Its side lines and its knowledge are the owner's to serve; what happens on the main line it
+    /// Its probe lines and its knowledge are the owner's to serve; what happens on the main line it
     /// learns from this Uplink.
     [[nodiscard]] AdaptiveHeartbeat* adaptive() { return adaptive_ ? &*adaptive_ : nullptr; }
     [[nodiscard]] const AdaptiveHeartbeat* adaptive() const {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/bench/seeds.h"
-#include "tests/firmware/uplink/path_model.h"
+#include "tests/firmware/uplink/heartbeat/path_model.h"
 
 /// `./dev bench heartbeat`: how the adaptive heartbeat does on the paths of the simulation, as
 /// tables over cuts and kinds. Virtual time only: the same seeds give the same tables on any
@@ -25,7 +25,7 @@ constexpr Duration kWeek = 24h * 7;
 /// A ping and its pong over TLS 1.3: 5 bytes of record, 1 of type, 16 of tag, and the frame of 6 or
 /// 2 bytes.
 constexpr double kBeatBytes = 28 + 24;
-/// What opening a side line costs at most: a full TLS handshake with a chain of two certificates,
+/// What opening a probe line costs at most: a full TLS handshake with a chain of two certificates,
 /// the upgrade, the close. With a session ticket it is half of that.
 constexpr double kOpenBytes = 4000;
 

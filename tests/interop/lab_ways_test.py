@@ -37,7 +37,7 @@ class Ways(Lab):
     def test_nginx_without_upgrade(self):
         self.nginx_in_cloud("")
         _, gateway = self.deliver(CLOUD, "direct+xhr_streaming")
-        self.wait_said(gateway, "426", "taken Upgrade out of it", "next way: direct+xhr_streaming")
+        self.wait_said(gateway, "426", "taken Upgrade out of it", "next path: direct+xhr_streaming")
 
     def test_nginx_without_upgrade_with_tls(self):
         certificate = self.certificate(CLOUD)

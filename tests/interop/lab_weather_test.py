@@ -33,7 +33,7 @@ class Weather(Lab):
         self.feed.give(500)
         gateway = self.field_gateway(hub, f"{CLOUD}:{HUB_PORT}")
         self.wait_path(gateway, "direct+xhr_streaming")
-        self.wait_said(gateway, "nothing passes", "next way: direct+xhr_streaming")
+        self.wait_said(gateway, "nothing passes", "next path: direct+xhr_streaming")
         self.assert_all_arrived(hub, gateway)
 
 

@@ -11,8 +11,8 @@ using simulated::SocketId;
 using uplink::Action;
 
 constexpr Duration kConnectTimeout = 10s;
-/// Main line, the one it moves to, side lines: two streams each at most.
-constexpr std::size_t kMostStreams = 2 * (2 + uplink::kSideLineNumbers);
+/// Main line, candidate line, probe lines: two streams each at most.
+constexpr std::size_t kMostStreams = 2 * (2 + uplink::kProbeLineNumbers);
 
 uplink::ClientOptions options_of(const NodePlan& plan, std::uint64_t boot) {
     uplink::ClientOptions options;

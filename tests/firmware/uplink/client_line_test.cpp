@@ -12,7 +12,7 @@ using namespace holdfast::simulation;
 using namespace holdfast::uplink;
 using namespace std::chrono_literals;
 
-/// The line that a client holds, the one it moves to, and the side lines beside it.
+/// The line that a client holds, the one it moves to, and the probe lines beside it.
 TEST_GROUP(ClientLines) {
     ClientDesk net;
 
@@ -145,7 +145,7 @@ TEST(ClientLines, a_known_lifetime_is_kept_to_from_the_first_line_after_a_start)
     LONGS_EQUAL(0, net.client->engine().reconnects());
 }
 
-// ---- Better rungs
+// ---- Better paths
 
 TEST(ClientLines, a_better_way_that_works_again_takes_the_line_without_a_moment_between) {
     net.far["direct"] = Far::page;
@@ -163,7 +163,7 @@ TEST(ClientLines, a_better_way_that_works_again_takes_the_line_without_a_moment_
     LONGS_EQUAL(1, net.open_streams());
     LONGS_EQUAL(0, net.client->engine().reconnects());
     LONGS_EQUAL(1, net.moves);
-    CHECK(net.logged("a better way works again: the line moves to direct"));
+    CHECK(net.logged("a better path works again: the line moves to direct"));
     STRCMP_EQUAL("direct", net.notes.back().second.c_str());
 }
 
@@ -247,7 +247,7 @@ TEST(ClientLines, a_line_that_ends_while_it_is_renewed_is_followed_by_the_new_on
     delivered();
 }
 
-// ---- The heartbeat and its side lines
+// ---- The heartbeat and its probe lines
 
 TEST(ClientLines, the_ping_after_101_announces_its_silence_and_later_ones_only_what_is_new) {
     net.start();
@@ -256,14 +256,14 @@ TEST(ClientLines, the_ping_after_101_announces_its_silence_and_later_ones_only_w
     STRCMP_EQUAL("31250 - - - - - ", announced(*net.main_stream()).c_str());
 }
 
-TEST(ClientLines, a_fixed_heartbeat_opens_no_side_line) {
+TEST(ClientLines, a_fixed_heartbeat_opens_no_probe_line) {
     net.start();
     CHECK(net.run_until_live());
     net.run(1h);
     LONGS_EQUAL(1, net.opens);
 }
 
-TEST(ClientLines, side_lines_say_once_that_they_will_be_silent_and_then_nothing_unasked) {
+TEST(ClientLines, probe_lines_say_once_that_they_will_be_silent_and_then_nothing_unasked) {
     net.options.uplink.adaptive.emplace();
     net.idle_cut = 60s;
     net.start();
@@ -285,7 +285,7 @@ TEST(ClientLines, side_lines_say_once_that_they_will_be_silent_and_then_nothing_
     LONGS_EQUAL(1, net.open_streams());
 }
 
-TEST(ClientLines, a_silent_cut_is_learned_and_side_lines_never_disturb_the_main_line) {
+TEST(ClientLines, a_silent_cut_is_learned_and_probe_lines_never_disturb_the_main_line) {
     net.options.uplink.adaptive.emplace();
     net.idle_cut = 40s;
     net.cut_is_silent = true;
@@ -299,7 +299,7 @@ TEST(ClientLines, a_silent_cut_is_learned_and_side_lines_never_disturb_the_main_
     LONGS_EQUAL(1, net.hellos);
 }
 
-TEST(ClientLines, a_slow_welcome_does_not_cost_the_side_lines) {
+TEST(ClientLines, a_slow_welcome_does_not_cost_the_probe_lines) {
     net.options.uplink.adaptive.emplace();
     net.idle_cut = 60s;
     net.latency = 700ms;
@@ -311,7 +311,7 @@ TEST(ClientLines, a_slow_welcome_does_not_cost_the_side_lines) {
     CHECK(net.side_streams()[0]->opened_at - net.main_stream()->opened_at < 4s);
 }
 
-TEST(ClientLines, side_lines_that_are_refused_do_not_touch_the_main_line) {
+TEST(ClientLines, probe_lines_that_are_refused_do_not_touch_the_main_line) {
     net.options.uplink.adaptive.emplace();
     net.start();
     CHECK(net.run_until_live());
@@ -325,7 +325,7 @@ TEST(ClientLines, side_lines_that_are_refused_do_not_touch_the_main_line) {
     LONGS_EQUAL(1, net.open_streams());
 }
 
-TEST(ClientLines, the_end_of_the_main_line_takes_the_side_lines_along) {
+TEST(ClientLines, the_end_of_the_main_line_takes_the_probe_lines_along) {
     net.options.uplink.adaptive.emplace();
     net.start();
     CHECK(net.run_until_live());
@@ -451,12 +451,12 @@ TEST(ClientLines, more_than_one_turn_gives_out_goes_out_in_order) {
 }
 
 TEST(ClientLines, more_than_one_turn_gives_out_goes_out_in_order_by_sockjs) {
-    for (const char* rung : {"direct+xhr_streaming", "direct+xhr"}) {
+    for (const char* path_name : {"direct+xhr_streaming", "direct+xhr"}) {
         ClientDesk each;
         each.options.gathered_bytes = 2000;
         each.route[0] = false;
         each.far["direct"] = Far::page;
-        if (std::string(rung) == "direct+xhr") {
+        if (std::string(path_name) == "direct+xhr") {
             each.far["direct+xhr_streaming"] = Far::page;
         }
         each.start();
@@ -468,7 +468,7 @@ TEST(ClientLines, more_than_one_turn_gives_out_goes_out_in_order_by_sockjs) {
         CHECK(each.run_until_delivered());
         STRCMP_EQUAL("", each.broken.c_str());
         STRCMP_EQUAL("", each.compare().c_str());
-        STRCMP_EQUAL(rung, name(each.client->path()).c_str());
+        STRCMP_EQUAL(path_name, name(each.client->path()).c_str());
     }
 }
 

@@ -12,7 +12,7 @@ using namespace holdfast::simulation;
 using namespace holdfast::uplink;
 using namespace std::chrono_literals;
 
-/// The next way beside one that gives no sign.
+/// The next path beside one that gives no sign.
 TEST_GROUP(ClientRaces) {
     ClientDesk net;
     Instant began;

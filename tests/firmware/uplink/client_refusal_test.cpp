@@ -22,7 +22,7 @@ TEST_GROUP(ClientRefusals) {
     void teardown() override {
         STRCMP_EQUAL("", net.broken.c_str());
     }
-    /// `far` on the WebSocket: readings go another way, and the log says why.
+    /// `far` on the WebSocket: readings take another path, and the log says why.
     void another_way(Far far, const char* why) {
         net.far["direct"] = far;
         net.start();
@@ -31,7 +31,7 @@ TEST_GROUP(ClientRefusals) {
         STRCMP_EQUAL("", net.compare().c_str());
         STRCMP_EQUAL("direct+xhr_streaming", name(net.client->path()).c_str());
         CHECK(net.desk.now - began < 2s);
-        if (!net.logged(why) || !net.logged("; next way: direct+xhr_streaming")) {
+        if (!net.logged(why) || !net.logged("; next path: direct+xhr_streaming")) {
             FAIL(net.log_text().c_str());
         }
     }
@@ -182,7 +182,7 @@ TEST(ClientRefusals, every_answer_to_sockjs_is_named_and_leads_to_the_next_way) 
         STRCMP_EQUAL("", each.broken.c_str());
         STRCMP_EQUAL("", each.compare().c_str());
         STRCMP_EQUAL("direct+xhr", name(each.client->path()).c_str());
-        if (!each.logged(why) || !each.logged("; next way: direct+xhr")) {
+        if (!each.logged(why) || !each.logged("; next path: direct+xhr")) {
             FAIL(each.log_text().c_str());
         }
     }
@@ -234,7 +234,7 @@ TEST(ClientRefusals, a_route_that_fails_leads_to_the_other_route) {
     CHECK(net.run_until_delivered());
     STRCMP_EQUAL("direct", name(net.client->path()).c_str());
     CHECK((net.tries == std::vector<std::string>{"no proxy", "direct"}));
-    CHECK(net.logged("the connection was refused; next way: direct"));
+    CHECK(net.logged("the connection was refused; next path: direct"));
 }
 
 TEST(ClientRefusals, a_route_that_fails_alone_leads_nowhere_else) {
@@ -298,7 +298,7 @@ TEST(ClientRefusals, a_way_that_ends_lines_at_large_records_is_left_and_tried_ag
         STRCMP_EQUAL("", net.compare().c_str());
         STRCMP_EQUAL("direct+xhr_streaming", name(net.client->path()).c_str());
     }
-    CHECK(net.logged("nothing acknowledged: connection reset by peer; next way: direct+xhr_str"));
+    CHECK(net.logged("nothing acknowledged: connection reset by peer; next path: direct+xhr_str"));
     // Trials of the better way pass while nothing is sent there; they become rare.
     const std::size_t notes = net.notes.size();
     net.run(1h);

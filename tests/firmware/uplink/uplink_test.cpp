@@ -190,6 +190,28 @@ TEST(Uplink, connects_at_once_says_hello_and_is_live_after_welcome) {
     CHECK(!uplink->take_server_time());
 }
 
+TEST(Uplink, an_event_that_is_not_listed_is_told_by_name_and_ends_the_line) {
+    live(1);
+    uplink->connected(desk.now);
+    CHECK(uplink->state() == Uplink::State::live);
+    CHECK(uplink->give_up(desk.now)->code == ErrorCode::invalid);
+    const auto notices = uplink->take_notices();
+    LONGS_EQUAL(1, notices.size());
+    STRCMP_CONTAINS("\"connected\" has no transition in state \"live\"", notices.at(0).c_str());
+    uplink->disconnected(*uplink->give_up(desk.now), desk.now);
+    CHECK(!uplink->give_up(desk.now));
+    CHECK(uplink->take_notices().empty());
+}
+
+TEST(Uplink, after_stop_nothing_is_due) {
+    live(1);
+    uplink->stop(desk.now);
+    CHECK(uplink->state() == Uplink::State::stopped);
+    CHECK(uplink->deadline() == kNever);
+    CHECK(!uplink->connect_due(desk.now + 1h));
+    CHECK(!uplink->next_message(desk.now));
+}
+
 TEST(Uplink, no_welcome_in_time_ends_the_line) {
     greet();
     CHECK(!uplink->give_up(desk.now + options.welcome_timeout - 1us));
