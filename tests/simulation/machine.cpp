@@ -23,6 +23,8 @@ constexpr Duration kRestartAfterFailure = 3s;
 /// Of an orderly end, by firmware/node/node.cpp.
 constexpr Duration kStopTimeout = 4s;
 /// Main line, the one it moves to, side lines: two streams each at most; and as many that end.
+/// A line's Goodbye, and its farewell to a peer that does not answer.
+constexpr Duration kRevocation = 5s;
 constexpr std::size_t kMostEars = 64;
 constexpr std::size_t kMostStreams = 2 * 2 * (2 + uplink::kSideLineNumbers);
 
@@ -50,11 +52,9 @@ private:
 Machine::Program::Program(Machine& machine)
     : loop(machine.setting_.clock, machine.clock_),
       supervisor(machine.setting_.clock, machine.plan_.watchdog),
-      log(!machine.setting_.traces()
-              ? simulated::Log::Write()
-              : [&machine](simulated::Log::Level, std::string_view message) {
-                    machine.setting_.say(machine.plan_.id, "log " + std::string(message));
-                }) {}
+      log([&machine](simulated::Log::Level, std::string_view message) {
+          machine.logged(message);
+      }) {}
 
 Machine::Machine(Setting& setting, Truth& truth, NodePlan plan, Machine* upstream)
     : setting_(setting),
@@ -244,6 +244,10 @@ void Machine::start() {
     seen_pushed_ = journal().source(PushClient::kSource).position;
     seen_turns_ = 0;
     slowest_write_ = {};
+    for (auto& [device, taken] : revoked_) {
+        taken.reset();  // what was not durable is taken again
+        look_at_revoked(device, setting_.clock.now());
+    }
     setting_.say(plan_.id, "starts, run " + std::to_string(journal().own().epoch.run) +
                                ", backlog " + std::to_string(journal().backlog()));
 }
@@ -347,12 +351,67 @@ void Machine::give_token(Machine& device) {
     const std::string token =
         tokens_.create(device.id(), device.plan().listens, clock_.true_time(), setting_.random);
     files_.write(std::string(kDirectory) + "tokens", tokens_.to_text());
+    revoked_.erase(device.id());
     device.files_.write(kTokenFile, token + "\n");
 }
 
 void Machine::revoke(const std::string& device) {
     if (tokens_.revoke(device) > 0) {
         files_.write(std::string(kDirectory) + "tokens", tokens_.to_text());
+        revoked_[device] = std::nullopt;
+        look_at_revoked(device, setting_.clock.now());
+    }
+}
+
+/// A line that was up when its token was revoked has ended in good time, and then nothing more is
+/// taken.
+void Machine::look_at_revoked(const std::string& device, Instant since) {
+    revoked_since_[device] = since;
+    setting_.clock.after(plan_.token_check + kRevocation, [this, device, since] {
+        const auto revoked = revoked_.find(device);
+        if (revoked == revoked_.end() || revoked_since_[device] != since || !up() || stop_began_) {
+            return;
+        }
+        revoked->second = accepted_of(device);
+        if (has_line_of(device)) {
+            setting_.violated("a revoked token's line ends",
+                              plan_.id + " still has a line of " + device);
+        }
+    });
+}
+
+std::uint64_t Machine::accepted_of(const std::string& device) {
+    std::uint64_t sum = 0;
+    for (const auto& [id, stream] : journal().streams()) {
+        sum += stream.origin == device ? stream.through : 0;
+    }
+    return sum;
+}
+
+bool Machine::has_line_of(const std::string& device) {
+    const hub::Fleet& fleet = program_->node->fleet();
+    const auto found = fleet.find(device);
+    return found != fleet.end() && found->second.online && found->second.via.empty();
+}
+
+/// What the node says of its peers: who breaks the rules is named there.
+void Machine::logged(std::string_view message) {
+    constexpr std::string_view kBreaches[] = {"broke the WebSocket protocol",
+                                              "a second Hello",
+                                              "is not open",
+                                              "impossible sequence numbers",
+                                              " was expected",
+                                              "an origin has 1 to",
+                                              "a line carries",
+                                              "cannot add channels",
+                                              "too many streams"};
+    if (setting_.traces()) {
+        setting_.say(plan_.id, "log " + std::string(message));
+    }
+    for (const std::string_view breach : kBreaches) {
+        if (message.starts_with("listen: ") && message.contains(breach)) {
+            setting_.violated("protocol", plan_.id + " says: " + std::string(message));
+        }
     }
 }
 

@@ -47,6 +47,8 @@ public:
     void step_clock(Duration by) { clock_.step(by); }
     void revoke(const std::string& device);
     void give_token(Machine& device);
+    /// One line more in its file, whatever else goes on.
+    void write_line();
     void stall_disk(Duration by) { stall_ = by; }
     void flood() { floods_ = true; }
     void move_to_network(const std::string& name) { network_name_ = name; }
@@ -75,7 +77,10 @@ public:
     [[nodiscard]] bool settled();
     [[nodiscard]] std::uint64_t drops() const { return drops_; }
     [[nodiscard]] std::uint64_t crashes() const { return crashes_; }
+    /// So many Goodbyes it has heard.
     [[nodiscard]] std::uint64_t goodbyes() const { return goodbyes_; }
+    /// A device's line is up here, as far as this hub knows.
+    [[nodiscard]] bool has_line_of(const std::string& device);
     /// Calls `work` with the store, when the node's storage comes to it.
     void read(std::function<void(journal::Store&)> work);
 
@@ -105,6 +110,9 @@ private:
     void hear(simulated::SocketId socket, ByteView bytes);
     void go_down(bool power);
     void stopped(Duration down);
+    void look_at_revoked(const std::string& device, Instant since);
+    [[nodiscard]] std::uint64_t accepted_of(const std::string& device);
+    void logged(std::string_view message);
 
     // machine_inputs.cpp
     [[nodiscard]] Result<void> sample(std::vector<ports::Sample>& out);
@@ -120,6 +128,7 @@ private:
     void check();
     void check_before_end();
     void check_uplink(Truth::Life& own);
+    void check_revoked();
 
     Setting& setting_;
     Truth& truth_;
@@ -132,6 +141,10 @@ private:
     simulated::Path direct_, proxied_, push_path_;
     std::string network_name_ = "lan";
     hub::TokenTable tokens_;
+    /// Devices without a token: how many of their records the node has taken, once their lines
+    /// must have ended.
+    std::map<std::string, std::optional<std::uint64_t>> revoked_;
+    std::map<std::string, Instant> revoked_since_;
     std::unique_ptr<PushClient> pusher_;
     std::unique_ptr<Program> program_;
     std::uint64_t life_ = 0;  ///< counts the runs: an event of an earlier one does nothing
@@ -164,7 +177,7 @@ private:
     std::optional<Instant> stop_began_;
     std::map<simulated::SocketId, GoodbyeEar> ears_;  ///< of the newest streams
     Instant not_before_{};                            ///< its hub has asked for so long
-    std::uint64_t goodbyes_ = 0;                      ///< so many it has heard
+    std::uint64_t goodbyes_ = 0;
 };
 
 }  // namespace holdfast::simulation

@@ -88,8 +88,18 @@ void Machine::check() {
                                           std::to_string(program_->supervisor.silence() / 1s) +
                                           " s");
     }
+    check_revoked();
     if (uplink() != nullptr) {
         check_uplink(own);
+    }
+}
+
+void Machine::check_revoked() {
+    for (const auto& [device, taken] : revoked_) {
+        if (taken && accepted_of(device) != *taken) {
+            setting_.violated("without a token nobody is served",
+                              plan_.id + " takes records of " + device);
+        }
     }
 }
 

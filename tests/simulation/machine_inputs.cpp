@@ -80,11 +80,15 @@ void Machine::write_lines() {
             return;
         }
         for (std::size_t count = 1 + setting_.random.below(4); count > 0; --count) {
-            lines_.append(R"({"channel":"line","unit":"u","value":)" +
-                          std::to_string(lines_.lines() + 1) + "}");
+            write_line();
         }
         write_lines();
     });
+}
+
+void Machine::write_line() {
+    lines_.append(R"({"channel":"line","unit":"u","value":)" + std::to_string(lines_.lines() + 1) +
+                  "}");
 }
 
 std::unique_ptr<ports::LineSource> Machine::open_lines(ports::LinePosition start,
@@ -111,7 +115,7 @@ void Machine::push() {
     }
     setting_.clock.after(setting_.random.between(1ms, 6 * plan_.feed_every), [this] {
         if (!setting_.quiet) {
-            pusher_->produce(1 + setting_.random.below(setting_.random.chance(5) ? 300 : 5));
+            pusher_->produce(1 + setting_.random.below(setting_.random.chance(2) ? 100 : 5));
             push();
         }
     });

@@ -13,6 +13,8 @@ namespace {
 
 /// Once faults have ceased, everything has arrived within this time.
 constexpr Duration kPatience = 20min;
+/// A Goodbye is there by then, on the slowest path.
+constexpr Duration kFarewell = 20s;
 /// A better way that works again is taken after this time, at the latest.
 constexpr Duration kComeBack = 26h;
 /// A node in quiet opens so many streams at first, on all its ways, and so many more each minute:
@@ -133,6 +135,7 @@ std::string World::run() {
     cease();
     settle();
     come_back();
+    farewell();
     if (setting_.broken.empty()) {
         compare();
     }
@@ -195,6 +198,42 @@ void World::come_back() {
             }
         }
     }
+}
+
+/// A node that stops says so to those whose lines are surely up: what they have just brought says
+/// that they are.
+void World::farewell() {
+    if (!setting_.broken.empty() || plan_.kind != Plan::Kind::storm) {
+        return;
+    }
+    Machine& hub =
+        *nodes_[nodes_[0]->plan().listens && nodes_.size() > 2 && nodes_[1]->plan().listens
+                    ? setting_.random.below(2)
+                    : 0];
+    std::map<Machine*, std::uint64_t> heard;
+    for (const auto& node : nodes_) {
+        if (node->upstream() != nullptr) {
+            node->write_line();
+        }
+    }
+    settle();
+    for (const auto& node : nodes_) {
+        const NodePlan& plan = node->plan();
+        const bool clear = plan.path.cut.kind == simulated::CutKind::none && !plan.box &&
+                           plan.path.cut.lifetime_kind == simulated::CutKind::none;
+        if (setting_.broken.empty() && node->upstream() == &hub && node->live() && clear &&
+            node->uplink()->path().transport == uplink::Transport::websocket) {
+            heard[node.get()] = node->goodbyes();
+        }
+    }
+    hub.stop(1s);
+    run_until(setting_.clock.now() + kFarewell);
+    for (const auto& [node, before] : heard) {
+        if (setting_.broken.empty() && node->goodbyes() == before) {
+            setting_.violated("farewell", node->id() + " has heard no Goodbye of " + hub.id());
+        }
+    }
+    settle();
 }
 
 bool World::settled() const {

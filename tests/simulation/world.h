@@ -54,6 +54,7 @@ private:
     void run_until(Instant when);
     void settle();
     void come_back();
+    void farewell();
     [[nodiscard]] bool on_best_way(Machine& node);
     void watch_calm();
     void check_calm();
