@@ -5,10 +5,13 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/json/parse.hpp>
+
 #include "firmware/api/ask.h"
 #include "firmware/api/bodies.h"
 #include "firmware/api/metrics.h"
 #include "firmware/api/status.h"
+#include "firmware/api/words.h"
 #include "firmware/dashboard/assets.h"
 
 namespace holdfast::api {
@@ -165,6 +168,12 @@ void answer_node(Asked& asked) {
     });
 }
 
+void answer_node_words(Asked& asked) {
+    ask_status(asked.node, [respond = std::move(asked.respond)](const std::string& status) {
+        respond(json(words_json(words_of(boost::json::parse(status).get_object()))));
+    });
+}
+
 void answer_metrics(Asked& asked) {
     asked.respond(with_body(200, "text/plain; version=0.0.4; charset=utf-8",
                             metrics_text(asked.node.view())));
@@ -212,6 +221,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"/api/devices/{device}/channels", answer_channels},
     {"/api/devices/{device}/readings", answer_readings},
     {"/api/node", answer_node},
+    {"/api/node/words", answer_node_words},
     {"/metrics", answer_metrics},
     {"/healthz", answer_healthz},
     {"/readyz", answer_readyz},

@@ -1,6 +1,8 @@
 #include "firmware/api/status.h"
 
+#include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <utility>
 
 #include "firmware/api/ask.h"
@@ -56,13 +58,22 @@ void add_learned(JsonObject& json, const uplink::AdaptiveHeartbeat& heartbeat, I
     }
 }
 
-std::string uplink_status(const UplinkView& uplink, Now now) {
+std::string uplink_status(const NodeView& node) {
+    const UplinkView& uplink = *node.uplink;
     const uplink::Uplink& engine = uplink.client.engine();
+    const Now now = node.now;
     JsonObject json;
     json.text("state", to_string(engine.state()))
         .text("url", uplink.url)
         .text("path", name(uplink.client.path()));
     json.text("since", format_time(now.wall - (now.monotonic - engine.since())));
+    if (engine.state() != uplink::Uplink::State::live) {
+        const Instant down_since = engine.live_until().value_or(node.started);
+        json.real("down_s", seconds(now.monotonic - down_since));
+    }
+    if (engine.state() == uplink::Uplink::State::waiting) {
+        json.real("next_try_s", seconds(std::max(engine.deadline() - now.monotonic, Duration{})));
+    }
     if (engine.round_trip()) {
         json.real("rtt_ms", static_cast<double>(engine.round_trip()->count()) / 1000);
     }
@@ -77,6 +88,30 @@ std::string uplink_status(const UplinkView& uplink, Now now) {
         json.text("last_error", engine.last_error());
     }
     return json.end();
+}
+
+/// The backlog in readings, by where they are. The file also holds rows that are acknowledged and
+/// not deleted yet, and a range of numbers that was evicted holds no readings any more: so neither
+/// the rows nor the numbers say how many wait, but the smaller of the two does.
+void add_waiting(JsonObject& json, const journal::Journal& journal, const StoredFacts& stored) {
+    const std::uint64_t first = journal.first_position();
+    const std::uint64_t in_memory_from = std::max(journal.store_end(), first);
+    json.number("waiting_on_disk", std::min(in_memory_from - first, stored.readings))
+        .number("waiting_in_memory", journal.next_position() - in_memory_from);
+}
+
+std::string listener_status(const NodeView& node) {
+    const auto is_other = [&node](const auto& device) { return device.first != node.id; };
+    auto others = node.fleet | std::views::filter(is_other);
+    const auto known = std::ranges::distance(others);
+    const auto online =
+        std::ranges::count_if(others, [](const auto& device) { return device.second.online; });
+    return JsonObject()
+        .text("address", node.listener->address)
+        .number("connections", node.listener->connections)
+        .number("devices", static_cast<std::uint64_t>(known))
+        .number("devices_online", static_cast<std::uint64_t>(online))
+        .end();
 }
 
 std::string sensors_status(const std::vector<ingest::SensorState>& sensors) {
@@ -112,7 +147,8 @@ std::string status_json(const NodeView& node, const StoredFacts& stored) {
     JsonObject about;
     about.text("id", node.id)
         .text("version", node.version)
-        .real("uptime_s", seconds(node.now.monotonic - node.started));
+        .real("uptime_s", seconds(node.now.monotonic - node.started))
+        .time("time", node.now.wall);
     JsonObject kept;
     kept.number("readings", stored.readings)
         .number("bytes", journal.used_bytes())
@@ -123,6 +159,7 @@ std::string status_json(const NodeView& node, const StoredFacts& stored) {
     }
     if (node.uplink) {
         kept.number("backlog", journal.backlog());
+        add_waiting(kept, journal, stored);
         if (const std::uint64_t through = node.uplink->client.engine().own_acknowledged_through();
             through > 0) {
             kept.number("acknowledged_through", through);
@@ -135,14 +172,11 @@ std::string status_json(const NodeView& node, const StoredFacts& stored) {
     JsonObject status;
     status.raw("node", about.end());
     if (node.uplink) {
-        status.raw("uplink", uplink_status(*node.uplink, node.now));
+        status.raw("uplink", uplink_status(node));
     }
     status.raw("journal", kept.end()).raw("sensors", sensors_status(node.sensors));
     if (node.listener) {
-        status.raw("listen", JsonObject()
-                                 .text("address", node.listener->address)
-                                 .number("connections", node.listener->connections)
-                                 .end());
+        status.raw("listen", listener_status(node));
     }
     return status.end();
 }

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <optional>
 
-#include <boost/json.hpp>
+#include <boost/json/parse.hpp>
 
 #include "firmware/api/words.h"
 #include "firmware/app/commands.h"
@@ -24,33 +24,6 @@ namespace json = boost::json;
 int complain(const Error& error) {
     std::cerr << "holdfast: " << error.message << '\n';
     return kFailed;
-}
-
-std::string plain_text(const json::value& value) {
-    if (value.is_string()) {
-        return std::string(value.get_string());
-    }
-    if (value.is_double()) {
-        std::string text;
-        telemetry::append_json(text, telemetry::Value(value.get_double()));
-        return text;
-    }
-    return json::serialize(value);
-}
-
-/// The JSON object as a person reads it: a heading a section, a line a value.
-void print_section(const std::string& name, const json::object& section) {
-    std::printf("%s\n", name.c_str());
-    if (name == "uplink") {
-        for (const auto& [fact, words] : api::uplink_words(section)) {
-            std::printf("  %-22s %s\n", fact.c_str(), api::on_one_line(words).c_str());
-        }
-        return;
-    }
-    for (const auto& [key, value] : section) {
-        std::printf("  %-22s %s\n", std::string(key).c_str(),
-                    api::on_one_line(plain_text(value)).c_str());
-    }
 }
 
 /// The tokens of the hub that the configuration describes; nullopt: what is wrong was printed.
@@ -107,15 +80,7 @@ int status(const std::filesystem::path& config_file, bool as_json) {
     if (error || !parsed.is_object()) {
         return complain({ErrorCode::invalid, "the node's answer is no JSON object"});
     }
-    for (const auto& [name, section] : parsed.get_object()) {
-        if (section.is_object()) {
-            print_section(name, section.get_object());
-        } else if (section.is_array()) {
-            for (const json::value& entry : section.get_array()) {
-                print_section(name, entry.get_object());
-            }
-        }
-    }
+    std::fputs(api::words_text(api::words_of(parsed.get_object())).c_str(), stdout);
     return 0;
 }
 

@@ -31,15 +31,15 @@ Device& Line::device(const std::string& origin) {
 }
 
 Result<void> Line::received(ByteView bytes, Now now) {
-    Result<journal::Message> parsed = journal::from_wire(bytes);
+    Result<line::Message> parsed = line::from_wire(bytes);
     if (!parsed) {
         return std::unexpected(std::move(parsed).error());
     }
-    journal::Message& message = *parsed;
-    if (const auto* greeting = std::get_if<journal::HelloMessage>(&message)) {
+    line::Message& message = *parsed;
+    if (const auto* greeting = std::get_if<line::HelloMessage>(&message)) {
         return hello(*greeting, now);
     }
-    const bool unknown = std::holds_alternative<journal::UnknownMessage>(message);
+    const bool unknown = std::holds_alternative<line::UnknownMessage>(message);
     if (!greeted_ && !unknown) {
         return fail(ErrorCode::invalid, "the first message of a line must be Hello");
     }
@@ -47,7 +47,7 @@ Result<void> Line::received(ByteView bytes, Now now) {
         return {};
     }
     if (unknown) {
-        out_.push_back(to_wire(journal::ResultMessage{0, false, "this message is not known here"}));
+        out_.push_back(to_wire(line::ResultMessage{0, false, "this message is not known here"}));
     }
     if (!greeted_) {
         return {};  // it asks whether bytes pass, and is not the device's line yet
@@ -57,7 +57,7 @@ Result<void> Line::received(ByteView bytes, Now now) {
     if (auto* received = std::get_if<Record>(&message)) {
         return record(std::move(*received), now);
     }
-    if (const auto* opened = std::get_if<journal::OpenMessage>(&message)) {
+    if (const auto* opened = std::get_if<line::OpenMessage>(&message)) {
         Result<void> result = open(*opened);
         if (result) {
             LineStream& stream = streams_.at(opened->stream);
@@ -70,7 +70,7 @@ Result<void> Line::received(ByteView bytes, Now now) {
     return {};
 }
 
-Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
+Result<void> Line::hello(const line::HelloMessage& message, Now now) {
     if (greeted_ && std::exchange(hello_may_repeat_, false) && message.boot == boot_ &&
         message.device == admission_.device) {
         return {};
@@ -94,7 +94,7 @@ Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
     if (send_away()) {
         return {};
     }
-    for (const journal::OpenMessage& opened : message.open) {
+    for (const line::OpenMessage& opened : message.open) {
         if (Result<void> result = open(opened); !result) {
             return result;
         }
@@ -109,7 +109,7 @@ Result<void> Line::hello(const journal::HelloMessage& message, Now now) {
     return {};
 }
 
-Result<void> Line::open(const journal::OpenMessage& message) {
+Result<void> Line::open(const line::OpenMessage& message) {
     if (message.origin.empty() || message.origin.size() > 64) {
         return fail(ErrorCode::invalid, "an origin has 1 to 64 characters");
     }
@@ -134,7 +134,7 @@ Result<void> Line::open(const journal::OpenMessage& message) {
                     "stream " + std::to_string(message.stream) + " opened twice");
     }
     entry->second.id = stream.id;
-    for (const journal::OpenMessage::Channel& channel : message.channels) {
+    for (const line::OpenMessage::Channel& channel : message.channels) {
         Result<void> added = shared_.journal.add_channel(message.origin, message.epoch.journal,
                                                          channel.id, channel.channel);
         if (!added) {
@@ -291,7 +291,7 @@ void Line::refuse(LineStream& stream, const Record& record, const std::string& r
     stream.refused = true;
     for (const auto& [number, entry] : streams_) {
         if (&entry == &stream) {
-            out_.push_back(to_wire(journal::RefusalMessage{number, record.first_seq, reason}));
+            out_.push_back(to_wire(line::RefusalMessage{number, record.first_seq, reason}));
         }
     }
 }
@@ -303,7 +303,7 @@ void Line::durable() {
     }
     if (welcome_due_ && durable_before >= welcome_after_) {
         welcome_due_ = false;
-        journal::WelcomeMessage welcome;
+        line::WelcomeMessage welcome;
         welcome.acknowledged = std::exchange(acknowledged_, {});
         welcome.server_time_us = server_time_us_;
         welcome.max_batch_bytes = options_.max_batch_bytes;
@@ -317,7 +317,7 @@ void Line::durable() {
             stream.waiting.pop_front();
         }
         if (through) {
-            out_.push_back(to_wire(journal::AckMessage{number, *through}));
+            out_.push_back(to_wire(line::AckMessage{number, *through}));
         }
     }
 }
@@ -350,7 +350,7 @@ void Line::goodbye(const std::string& reason, Duration retry_after) {
     if (!std::exchange(said_goodbye_, true)) {
         const auto wait =
             std::chrono::duration_cast<std::chrono::milliseconds>(retry_after).count();
-        out_.push_back(to_wire(journal::GoodbyeMessage{reason, static_cast<std::uint32_t>(wait)}));
+        out_.push_back(to_wire(line::GoodbyeMessage{reason, static_cast<std::uint32_t>(wait)}));
     }
 }
 

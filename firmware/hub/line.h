@@ -13,7 +13,7 @@
 #include "firmware/hub/fleet.h"
 #include "firmware/hub/live_feed.h"
 #include "firmware/journal/journal.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 
 namespace holdfast::hub {
 
@@ -89,8 +89,8 @@ private:
         bool refused = false;  ///< a record was malformed: what follows it is passed over
     };
 
-    [[nodiscard]] Result<void> hello(const journal::HelloMessage& message, Now now);
-    [[nodiscard]] Result<void> open(const journal::OpenMessage& message);
+    [[nodiscard]] Result<void> hello(const line::HelloMessage& message, Now now);
+    [[nodiscard]] Result<void> open(const line::OpenMessage& message);
     [[nodiscard]] Result<void> record(journal::Record record, Now now);
     [[nodiscard]] Result<telemetry::Batch> checked_batch(journal::Record& record,
                                                          const journal::Stream& stream) const;
@@ -111,7 +111,7 @@ private:
     std::uint64_t boot_ = 0;
     std::uint64_t welcome_after_ = 0;  ///< position that must be durable first
     bool welcome_due_ = false;
-    std::vector<journal::AckMessage> acknowledged_;  ///< at Hello, for Welcome
+    std::vector<line::AckMessage> acknowledged_;  ///< at Hello, for Welcome
     std::int64_t server_time_us_ = 0;
     std::map<std::uint32_t, LineStream> streams_;
     std::list<Bytes> out_;

@@ -34,12 +34,14 @@ LineInput::LineInput(InputContext& context, const SensorOptions& options, const 
 void LineInput::take(std::span<const std::string_view> lines, ports::LinePosition position) {
     const Now now = context_.clock.now();
     std::vector<telemetry::JsonReading> readings;
+    bool all_well = true;
     for (const std::string_view line : lines) {
         if (line.find_first_not_of(" \t") == std::string_view::npos) {
             continue;
         }
         auto parsed = telemetry::parse_readings(line);
         if (!parsed) {
+            all_well = false;
             pass_over(parsed.error().message + ": " + std::string(line.substr(0, kQuotedBytes)));
             continue;
         }
@@ -54,7 +56,11 @@ void LineInput::take(std::span<const std::string_view> lines, ports::LinePositio
     if (end) {
         state_.last_time = now.wall;
     } else {
+        all_well = false;
         pass_over(end.error().message);
+    }
+    if (all_well) {
+        state_.last_error.clear();
     }
     const journal::Journal& journal = context_.shared.journal;
     if (journal.room() == 0 || journal.storage_error() != nullptr) {

@@ -5,7 +5,7 @@
 
 #include "firmware/api/routes.h"
 #include "firmware/base/text.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/node/node.h"
 #include "firmware/node/server.h"
 #include "firmware/node/sockjs_service.h"
@@ -148,10 +148,10 @@ void Session::upgrade(const http::Request& request, const http::Target& target) 
     }
     // A Hello that came with the request saves its sender a round trip.
     const Result<Bytes> hello =
-        is_line ? from_base64(request.header(journal::kHelloHeader)) : Result<Bytes>(Bytes());
+        is_line ? from_base64(request.header(line::kHelloHeader)) : Result<Bytes>(Bytes());
     const bool greets = hello && !hello->empty();
     if (greets) {
-        answered.response.headers.emplace_back(journal::kHelloHeader, journal::kHelloTaken);
+        answered.response.headers.emplace_back(line::kHelloHeader, line::kHelloTaken);
     }
     stream_->send(as_bytes(to_wire(answered.response)));
     leave_sockjs();

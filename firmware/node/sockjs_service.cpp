@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "firmware/base/check.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/node/node.h"
 #include "firmware/node/server.h"
 #include "firmware/node/session.h"
@@ -22,7 +22,7 @@ sockjs::ServerOptions options_of(const Config::Listen& config) {
     sockjs::ServerOptions options;
     options.prefix = "/sockjs";
     options.allowed_origins = config.allowed_origins;
-    options.greeting_header = {journal::kHelloHeader, journal::kHelloTaken};
+    options.greeting_header = {line::kHelloHeader, line::kHelloTaken};
     // A poll through a slow network and a proxy that keeps no connection: four round trips.
     options.session_timeout = std::chrono::seconds(10);
     return options;

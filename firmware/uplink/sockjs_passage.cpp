@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/sockjs/frames.h"
 
 namespace holdfast::uplink {
@@ -99,10 +99,10 @@ void SockJsPassage::opened(Lane which, const std::string& authorization, Instant
         options.headers.emplace_back("Authorization", authorization);
     }
     const std::string hello = sockjs::envelope_text(std::exchange(hello_, {}));
-    const bool goes_ahead = hello.size() <= journal::kLongestHelloHeader;
+    const bool goes_ahead = hello.size() <= line::kLongestHelloHeader;
     if (goes_ahead) {
         options.greeting = hello;
-        options.greeting_header = {journal::kHelloHeader, journal::kHelloTaken};
+        options.greeting_header = {line::kHelloHeader, line::kHelloTaken};
     }
     sockjs::ClientLimits limits;
     limits.request_bytes = kRequestBytes;

@@ -63,6 +63,7 @@ Bytes Uplink::hello_ahead() {
 void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd> end) {
     tell_heartbeat(end, error, now);
     if (state_ == State::live) {
+        live_until_ = now;
         ++reconnects_;
         if (now - since_ >= options_.stable_after) {
             backoff_.reset();
@@ -78,6 +79,7 @@ void Uplink::disconnected(const Error& error, Instant now, std::optional<LineEnd
 
 void Uplink::renewed(Instant now) {
     backoff_.reset();  // whoever could renew a line had a good one
+    live_until_ = now;
     forget_line();
     connected(now);
 }
@@ -131,42 +133,42 @@ void Uplink::heard(Instant now) {
 }
 
 Result<void> Uplink::received(ByteView bytes, Instant now) {
-    Result<journal::Message> parsed = journal::from_wire(bytes);
+    Result<line::Message> parsed = line::from_wire(bytes);
     if (!parsed) {
         return std::unexpected(std::move(parsed).error());
     }
-    const journal::Message& message = *parsed;
-    if (const auto* hello = std::get_if<journal::WelcomeMessage>(&message)) {
+    const line::Message& message = *parsed;
+    if (const auto* hello = std::get_if<line::WelcomeMessage>(&message)) {
         return welcome(*hello, now);
     }
-    if (const auto* ack = std::get_if<journal::AckMessage>(&message)) {
+    if (const auto* ack = std::get_if<line::AckMessage>(&message)) {
         return acknowledge(*ack, now);
     }
-    if (const auto* refusal = std::get_if<journal::RefusalMessage>(&message)) {
+    if (const auto* refusal = std::get_if<line::RefusalMessage>(&message)) {
         refuse(*refusal);
-    } else if (const auto* bye = std::get_if<journal::GoodbyeMessage>(&message)) {
+    } else if (const auto* bye = std::get_if<line::GoodbyeMessage>(&message)) {
         goodbye(*bye);
-    } else if (const auto* command = std::get_if<journal::CommandMessage>(&message)) {
+    } else if (const auto* command = std::get_if<line::CommandMessage>(&message)) {
         return answer({command->id, false, "\"" + command->name + "\" is not known here"});
-    } else if (std::holds_alternative<journal::UnknownMessage>(message)) {
+    } else if (std::holds_alternative<line::UnknownMessage>(message)) {
         return answer({0, false, "this message is not known here"});
     }
     return {};
 }
 
-Result<void> Uplink::answer(const journal::ResultMessage& message) {
+Result<void> Uplink::answer(const line::ResultMessage& message) {
     if (answers_.size() >= kMostAnswers) {
         return fail(ErrorCode::too_large, "the hub asks faster than it takes the answers");
     }
-    answers_.push_back(journal::to_wire(message));
+    answers_.push_back(line::to_wire(message));
     return {};
 }
 
-Result<void> Uplink::welcome(const journal::WelcomeMessage& message, Instant now) {
+Result<void> Uplink::welcome(const line::WelcomeMessage& message, Instant now) {
     if (state_ != State::greeting || greeting_) {
         return fail(ErrorCode::invalid, "Welcome came unasked");
     }
-    for (const journal::AckMessage& ack : message.acknowledged) {
+    for (const line::AckMessage& ack : message.acknowledged) {
         if (const auto found = on_line_.find(ack.stream); found != on_line_.end()) {
             found->second = {ack.through, ack.through};
         }
@@ -190,7 +192,7 @@ Result<void> Uplink::welcome(const journal::WelcomeMessage& message, Instant now
     return {};
 }
 
-Result<void> Uplink::acknowledge(const journal::AckMessage& message, Instant now) {
+Result<void> Uplink::acknowledge(const line::AckMessage& message, Instant now) {
     const auto found = on_line_.find(message.stream);
     if (state_ != State::live || found == on_line_.end()) {
         return fail(ErrorCode::invalid,
@@ -227,7 +229,7 @@ void Uplink::advance(Instant now) {
     consumer_.confirm(in_flight_.empty() ? consumer_.position() : in_flight_.front().position, now);
 }
 
-void Uplink::refuse(const journal::RefusalMessage& message) {
+void Uplink::refuse(const line::RefusalMessage& message) {
     notices_.push_back("the hub refused readings from number " + std::to_string(message.first_seq) +
                        " on: " + message.reason);
     for (const InFlight& sent : in_flight_) {
@@ -247,7 +249,7 @@ bool Uplink::was_refused(const Record& record) const {
     });
 }
 
-void Uplink::goodbye(const journal::GoodbyeMessage& message) {
+void Uplink::goodbye(const line::GoodbyeMessage& message) {
     told_to_wait_ =
         std::min<Duration>(std::chrono::milliseconds(message.retry_after_ms), kLongestWait);
     give_up_ = Error{ErrorCode::refused, "the hub said goodbye: " + message.reason};

@@ -12,7 +12,7 @@
 #include "firmware/base/error.h"
 #include "firmware/journal/consumer.h"
 #include "firmware/journal/journal.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/ports/entropy.h"
 #include "firmware/uplink/adaptive_heartbeat.h"
 #include "firmware/uplink/backoff.h"
@@ -123,6 +123,8 @@ public:
     [[nodiscard]] std::uint64_t in_flight_bytes() const { return in_flight_bytes_; }
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     [[nodiscard]] Instant since() const { return since_; }
+    /// While no line is live: when one was last; nullopt if there has been none.
+    [[nodiscard]] std::optional<Instant> live_until() const { return live_until_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     /// There is something that the hub has not acknowledged.
     [[nodiscard]] bool has_backlog() const { return journal_.backlog() > 0; }
@@ -164,14 +166,14 @@ private:
     }
     void forget_line();
     void tell_heartbeat(std::optional<LineEnd> end, const Error& error, Instant now);
-    [[nodiscard]] journal::OpenMessage open_message(const journal::Stream& stream);
+    [[nodiscard]] line::OpenMessage open_message(const journal::Stream& stream);
     [[nodiscard]] Bytes hello();
-    [[nodiscard]] Result<void> welcome(const journal::WelcomeMessage& message, Instant now);
-    [[nodiscard]] Result<void> acknowledge(const journal::AckMessage& message, Instant now);
-    [[nodiscard]] Result<void> answer(const journal::ResultMessage& message);
-    void refuse(const journal::RefusalMessage& message);
+    [[nodiscard]] Result<void> welcome(const line::WelcomeMessage& message, Instant now);
+    [[nodiscard]] Result<void> acknowledge(const line::AckMessage& message, Instant now);
+    [[nodiscard]] Result<void> answer(const line::ResultMessage& message);
+    void refuse(const line::RefusalMessage& message);
     [[nodiscard]] bool was_refused(const journal::Record& record) const;
-    void goodbye(const journal::GoodbyeMessage& message);
+    void goodbye(const line::GoodbyeMessage& message);
     void advance(Instant now);
     [[nodiscard]] std::optional<Outgoing> declare(const journal::Stream& stream);
     [[nodiscard]] Outgoing dispatch(const journal::Record& record, Instant now);
@@ -189,6 +191,7 @@ private:
 
     State state_ = State::waiting;
     Instant since_{};
+    std::optional<Instant> live_until_;
     Instant retry_at_{};
     Duration told_to_wait_{};
     std::string last_error_;

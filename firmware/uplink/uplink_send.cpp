@@ -19,8 +19,8 @@ constexpr std::uint64_t kMessageOverheadBytes = 32;
 
 // ---- Sending
 
-journal::OpenMessage Uplink::open_message(const journal::Stream& stream) {
-    journal::OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
+line::OpenMessage Uplink::open_message(const journal::Stream& stream) {
+    line::OpenMessage open{stream.id, stream.origin, stream.epoch, {}};
     const auto channels = journal_.declarable_channels(stream.origin, stream.epoch.journal);
     std::size_t& declared = declared_channels_[{stream.origin, stream.epoch.journal}];
     for (; declared < channels.size(); ++declared) {
@@ -31,7 +31,7 @@ journal::OpenMessage Uplink::open_message(const journal::Stream& stream) {
 }
 
 Bytes Uplink::hello() {
-    journal::HelloMessage hello;
+    line::HelloMessage hello;
     hello.device = options_.device;
     hello.boot = options_.boot;
     hello.software = options_.software;
@@ -40,7 +40,7 @@ Bytes Uplink::hello() {
         hello.open.push_back(open_message(stream));
         on_line_[id] = {};
     }
-    return journal::to_wire(hello);
+    return line::to_wire(hello);
 }
 
 std::optional<Outgoing> Uplink::next_message(Instant now) {
@@ -96,11 +96,11 @@ std::optional<Outgoing> Uplink::declare(const journal::Stream& stream) {
     if (!is_open) {
         on_line_[stream.id] = {};
     }
-    return Outgoing{journal::to_wire(open_message(stream)), nullptr};
+    return Outgoing{line::to_wire(open_message(stream)), nullptr};
 }
 
 Outgoing Uplink::dispatch(const Record& record, Instant now) {
-    Outgoing out{journal::wire_head(record, record.stream),
+    Outgoing out{line::wire_head(record, record.stream),
                  record.kind == RecordKind::batch ? record.body : nullptr};
     const std::uint64_t size = kMessageOverheadBytes + (out.body ? out.body->size() : 0);
     in_flight_.push_back(

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "firmware/base/text.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 
 namespace holdfast::uplink {
 namespace {
@@ -90,8 +90,8 @@ void WebSocketPassage::opened(Lane, const std::string& authorization, Instant no
         offer.headers.emplace_back("Authorization", authorization);
     }
     const std::string hello = to_base64(hello_);
-    if (!hello.empty() && hello.size() <= journal::kLongestHelloHeader) {
-        offer.headers.emplace_back(journal::kHelloHeader, hello);
+    if (!hello.empty() && hello.size() <= line::kLongestHelloHeader) {
+        offer.headers.emplace_back(line::kHelloHeader, hello);
     }
     handshake_.emplace(std::move(offer), entropy_);
     append(out_, as_bytes(handshake_->request()));
@@ -170,7 +170,7 @@ void WebSocketPassage::upgraded(const http::Response& response, Instant now) {
     events_.push_back({Event::Kind::up});
     sign_due_ = now + patience_;
     ping(options_.silence);
-    if (!hello_.empty() && response.header(journal::kHelloHeader) != journal::kHelloTaken) {
+    if (!hello_.empty() && response.header(line::kHelloHeader) != line::kHelloTaken) {
         socket_->send_binary(hello_, out_);
     }
     hello_ = {};

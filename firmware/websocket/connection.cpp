@@ -39,6 +39,16 @@ void append_head(const FrameHead& head, const std::optional<std::array<std::byte
     append(out, ByteView(bytes).first(write_head(bytes, head, mask)));
 }
 
+/// Room for a piece: twice of what came, as a vector grows by itself, but no more than the frame
+/// has. So a large message that comes in two pieces is copied once.
+void make_room(Bytes& bytes, const Frame& frame) {
+    const std::size_t needed = bytes.size() + frame.payload.size();
+    if (needed > bytes.capacity() && frame.head.opcode != Opcode::continuation) {
+        bytes.reserve(static_cast<std::size_t>(
+            std::min<std::uint64_t>(2 * needed, frame.head.payload_size_bytes)));
+    }
+}
+
 }  // namespace
 
 /// A message that did not come whole in one piece of input.
@@ -186,6 +196,7 @@ std::optional<ProtocolError> Connection::gather(const Frame& frame) {
             return inflated.error();
         }
     } else {
+        make_room(message.bytes, frame);
         append(message.bytes, frame.payload);
         if (text != nullptr && (!text->feed(frame.payload) || (ends && !text->complete()))) {
             return ProtocolError{CloseCode::invalid_payload, "text is not UTF-8"};

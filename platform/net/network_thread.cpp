@@ -3,6 +3,8 @@
 #include <time.h>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+
 namespace holdfast::net {
 namespace {
 
@@ -27,6 +29,17 @@ NetworkThread::NetworkThread(boost::asio::execution_context& context)
 void NetworkThread::shutdown() {
     poller_.shutdown();
     timer_.reset();
+}
+
+void NetworkThread::run() {
+    poller_.may_hold(true);
+    io_.run();
+    poller_.may_hold(false);
+}
+
+void NetworkThread::post(std::move_only_function<void()> event) {
+    boost::asio::post(io_, std::move(event));
+    poller_.asio_has_work();
 }
 
 std::span<std::byte> NetworkThread::buffer() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -47,6 +48,18 @@ public:
     /// A block with room, or an empty one; give it back when it is not needed any more.
     [[nodiscard]] Bytes take_spare() { return std::move(spare_); }
     void give_spare(Bytes&& block);
+
+    /// In place of `io_context::run`, with the same meaning; both may be used, one after the other.
+    /// Here the thread waits for busy streams and for all that Asio waits for at the same time, in
+    /// one system call. What Asio is told by a descriptor or a timer runs at once; so does what is
+    /// posted by a handler of Asio's. What is posted otherwise, by a stream's event or from another
+    /// thread, is to go through `post`, or to be followed by `asio_has_work`: if it is not, it may
+    /// run 10 ms later. For the whole time the io_context must not be run in another way.
+    void run();
+    /// Runs `event` on this thread, never within this call. From any thread.
+    void post(std::move_only_function<void()> event);
+    /// Something was posted to Asio itself. From any thread.
+    void asio_has_work() { poller_.asio_has_work(); }
 
     /// Calls `timeout.expired()` once, `after` from now or up to a tick later. Replaces an earlier
     /// deadline.

@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "firmware/base/clock.h"
+#include "platform/net/network_thread.h"
 
 namespace holdfast::net {
 
@@ -34,6 +35,7 @@ struct Step {
     void woken() {
         pending = true;
         wake.cancel();
+        NetworkThread::of(io).asio_has_work();  // a stream's event may be what calls
     }
 
     boost::asio::io_context& io;

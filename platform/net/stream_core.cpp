@@ -236,7 +236,7 @@ void StreamCore::settle() {
 
 void StreamCore::receive() {
     const std::span<std::byte> area = thread_.buffer().subspan(NetworkThread::kHeadroomBytes);
-    for (int round = 0; round < kRoundsPerEvent && wants_input(); ++round) {
+    for (int round = 0; round < kReceivesPerEvent && wants_input(); ++round) {
         const ssize_t got = ::recv(socket_, area.data(), area.size(), MSG_DONTWAIT);
         if (got > 0) {
             const auto size = static_cast<std::size_t>(got);

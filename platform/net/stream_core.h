@@ -54,9 +54,12 @@ public:
     void on_turn();
 
 private:
-    /// How often one event receives a full buffer or tells the owner to send on before other
-    /// connections have their turn.
-    static constexpr int kRoundsPerEvent = 4;
+    /// How often one event receives a full buffer before other connections have their turn: 2 MiB
+    /// in all. A turn that ends in the middle of a message costs more than a longer one, for its
+    /// beginning is copied aside until the rest comes.
+    static constexpr int kReceivesPerEvent = 8;
+    /// How often one event tells the owner to send on before other connections have their turn.
+    static constexpr int kRefillsPerEvent = 4;
 
     /// handshaking → idle → open → draining → ended; a plain stream begins at idle, and any state
     /// may end.

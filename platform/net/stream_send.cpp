@@ -174,7 +174,7 @@ int StreamCore::write_queued() {
 }
 
 void StreamCore::flush() {
-    for (int round = 0; round < kRoundsPerEvent && phase_ != Phase::ended; ++round) {
+    for (int round = 0; round < kRefillsPerEvent && phase_ != Phase::ended; ++round) {
         if (TlsSession* const session = tls(); session && phase_ != Phase::handshaking) {
             queue_.borrow(thread_.spare_queue());
             session->seal();

@@ -13,6 +13,7 @@
 #include "firmware/websocket/connection.h"
 #include "firmware/websocket/handshake.h"
 #include "platform/net/listener.h"
+#include "platform/net/network_thread.h"
 #include "tests/bench/load_lines.h"
 
 using namespace holdfast;
@@ -105,6 +106,6 @@ int main(int argc, char** argv) {
     }
     std::printf("listening on %s\n", (*listener)->address().c_str());
     std::fflush(stdout);
-    io.run();
+    net::NetworkThread::of(io).run();
     return 0;
 }

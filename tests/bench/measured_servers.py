@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from run import free_port, wait_until
+from nodes import free_port, wait_until
 
 SERVER_CORE, LOAD_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 
@@ -15,13 +15,13 @@ DEFLATE_LEVEL, DEFLATE_MEMORY_LEVEL, DEFLATE_THRESHOLD = 1, 8, 16
 
 
 class Programs:
-    """Where things were built."""
+    """Where the servers were built, and what loads them, which may be another build's."""
 
-    def __init__(self, build):
-        self.build = build
+    def __init__(self, build, tools=None):
+        self.build, self.tools = build, tools or build
 
     def bench(self, name):
-        return os.path.join(self.build, "tests/bench", name)
+        return os.path.join(self.tools, "tests/bench", name)
 
     def ours(self, deflate=False, tls=None):
         port = free_port()
@@ -98,12 +98,6 @@ def resident(process):
     """Bytes of RSS."""
     with open(f"/proc/{process}/smaps_rollup", encoding="ascii") as text:
         return int(re.search(r"^Rss:\s+(\d+)", text.read(), re.MULTILINE).group(1)) << 10
-
-
-def cpu_seconds(process):
-    with open(f"/proc/{process}/stat", encoding="ascii") as text:
-        fields = text.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def kernel_bytes():

@@ -14,15 +14,10 @@ import subprocess
 import tempfile
 import time
 
+from echo_rows import AIMS, ECHO_ROWS, load_arguments
 from measured_servers import LOAD_CORE, Programs, gone, kernel_bytes, pin_load
-from run import ROOT, number, spread
-
-SIZES = {"20B": 20, "1KiB": 1024, "64KiB": 65536}
-# Aims of the echo rows: messages per second of server CPU, as a ratio to Beast's.
-AIMS = {"20B-1x1": 1.1, "20B-1x16": 6, "20B-100x1": 1.3, "20B-100x16": 18, "1KiB-100x16": 19, "64KiB-100x1": 1.5,
-        "20B-100x16-deflate": 6, "1KiB-100x16-deflate": 1.4}
-ECHO_ROWS = {f"{size}-{connections}x{pipelining}{'-deflate' if deflate else ''}": (SIZES[size], connections, pipelining, deflate)
-             for deflate in (False, True) for size in SIZES for connections in (1, 100) for pipelining in (1, 16)}
+from nodes import ROOT
+from report import Markdown, number, spread
 
 
 class Effort:
@@ -36,24 +31,6 @@ class Effort:
         self.settle_s = 0.2 if smoke else 1.5 if quick else 3
         self.broadcasts = 3 if smoke else 10 if quick else 30
         self.handshakes_s = 0.3 if smoke else 1 if quick else 2
-
-
-class Markdown:
-    """A table that reads well as text too."""
-
-    def __init__(self, *heads):
-        self.rows = [heads]
-
-    def add(self, *cells):
-        self.rows.append(tuple(str(cell) for cell in cells))
-
-    def print(self):
-        if len(self.rows) == 1:
-            return
-        widths = [max(len(row[i]) for row in self.rows) for i in range(len(self.rows[0]))]
-        for row in [self.rows[0], tuple("-" * width for width in widths), *self.rows[1:]]:
-            print("| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |")
-        print(flush=True)
 
 
 # ---- Echo
@@ -76,7 +53,8 @@ class Samples:
 
 def measure_echo(programs, effort, name):
     """Interleaved rounds, so that a busy minute of the machine hurts all alike. Each server is fresh."""
-    size, connections, pipelining, deflate = ECHO_ROWS[name]
+    row = ECHO_ROWS[name]
+    deflate = row.deflate
     servers = {"ours": programs.ours(deflate), "Beast": programs.beast(deflate)}
     if not deflate and os.path.exists(programs.bench("echo_lws")):
         servers["lws"] = programs.lws()
@@ -84,9 +62,7 @@ def measure_echo(programs, effort, name):
     try:
         for _ in range(effort.rounds):
             for server, process in servers.items():
-                arguments = ["--connections", connections, "--pipelining", pipelining, "--size", size, "--seconds",
-                             effort.window_s, *(["--deflate"] if deflate else [])]
-                samples[server].results.append(programs.load(process, "echo", *arguments))
+                samples[server].results.append(programs.load(process, "echo", *load_arguments(row, effort.window_s)))
     finally:
         for process in servers.values():
             process.stop()
@@ -111,7 +87,7 @@ def echo(programs, effort, names):
         wall.add(name, *(f"{spread(one.per_second())}, {one.busy():.0%}" if one else "-" for one in (ours, beast, lws)))
         results = [one for group in samples.values() for one in group.results]
         differences += [abs(one["server_cpu_s"] - one["server_stat_cpu_s"]) for one in results]
-        if ECHO_ROWS[name][3]:
+        if ECHO_ROWS[name].deflate:
             note_compressed(name, samples)
         print(f"  {name}: {cpu.rows[-1][4]} × Beast", flush=True)
     print()

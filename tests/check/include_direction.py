@@ -7,7 +7,7 @@ import sys
 
 # What a module of firmware may include besides itself. `app` may include everything.
 # The protocols and the journal, each of which knows nothing of Holdfast's nodes.
-PARTS = {"sockjs", "stomp", "journal", "websocket", "http", "telemetry", "base", "ports", "proto"}
+PARTS = {"sockjs", "stomp", "journal", "websocket", "http", "telemetry", "base", "ports"}
 FIRMWARE = {
     "base": set(),
     # A port speaks of bytes, times, errors and readings, and of nothing that is built with them.
@@ -17,9 +17,10 @@ FIRMWARE = {
     "websocket": {"http", "base", "ports"},
     "stomp": {"websocket", "http", "telemetry", "base", "ports"},
     "sockjs": {"websocket", "http", "telemetry", "base", "ports"},
-    "journal": {"telemetry", "base", "ports", "proto"},
+    "journal": {"telemetry", "base", "ports"},
     "dashboard": {"base"},
-    "line": PARTS,
+    # It alone knows the generated messages of the line.
+    "line": PARTS | {"proto"},
     "access": PARTS,
     "uplink": PARTS | {"line", "access"},
     "hub": PARTS | {"line", "access"},

@@ -102,7 +102,7 @@ int serve(const Options& options) {
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::printf("listening on %s\n", (*listener)->address().c_str());
     std::fflush(stdout);
-    io.run();
+    server.thread.run();
     return 0;
 }
 

@@ -43,12 +43,15 @@ class Page(Scenario):
         self.assertNotIn("uplink", hub.get_json("/api/node"))
         said = gateway.ask("status")
         self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertRegex(said.stdout, r"\Aconnected for [^\n]*\n\nNode\n")
+        self.assertEqual(gateway.get_json("/api/node/words").keys(), {"verdict", "level", "sections"})
         for words in ("live", "direct, WebSocket", r"(learning: |no cut up to ).*", r"when idle for .* s; .* KiB a day"):
             self.assertRegex(said.stdout, rf"(?m)  {words}$")
 
         self.browse("uplink_test.mjs", self.artefacts(), "--hub", f"http://127.0.0.1:{hub.port}", "--gateway",
                     f"http://127.0.0.1:{gateway.port}", "--hub-process", str(hub.child.pid))
         self.assertIn("  no cut up to ", gateway.ask("status").stdout)
+        self.assertRegex(gateway.ask("status").stdout, r"\Anot connected for .*: the hub refuses connections; .* none lost")
         # Between two tries: while it tries, it says so.
         wait_for("it waits", lambda: "  down, waiting to try again\n" in gateway.ask("status").stdout)
 

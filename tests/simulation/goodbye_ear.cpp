@@ -4,7 +4,7 @@
 
 namespace holdfast::simulation {
 
-std::optional<journal::GoodbyeMessage> GoodbyeEar::hear(ByteView bytes) {
+std::optional<line::GoodbyeMessage> GoodbyeEar::hear(ByteView bytes) {
     if (deaf_) {
         return std::nullopt;
     }
@@ -22,12 +22,12 @@ std::optional<journal::GoodbyeMessage> GoodbyeEar::hear(ByteView bytes) {
     Bytes copy(bytes.begin(), bytes.end());
     std::span<std::byte> rest(copy);
     Bytes answers;
-    std::optional<journal::GoodbyeMessage> goodbye;
+    std::optional<line::GoodbyeMessage> goodbye;
     while (const std::optional<websocket::Event> event = socket_->next(rest, answers)) {
         if (event->kind == websocket::Event::Kind::binary) {
-            auto message = journal::from_wire(event->payload);
-            if (message && std::holds_alternative<journal::GoodbyeMessage>(*message)) {
-                goodbye = std::get<journal::GoodbyeMessage>(std::move(*message));
+            auto message = line::from_wire(event->payload);
+            if (message && std::holds_alternative<line::GoodbyeMessage>(*message)) {
+                goodbye = std::get<line::GoodbyeMessage>(std::move(*message));
             }
         }
     }

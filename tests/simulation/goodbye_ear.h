@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "firmware/http/message.h"
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 #include "firmware/websocket/connection.h"
 #include "platform/simulated/random.h"
 
@@ -14,7 +14,7 @@ namespace holdfast::simulation {
 class GoodbyeEar {
 public:
     /// What the device has received.
-    [[nodiscard]] std::optional<journal::GoodbyeMessage> hear(ByteView bytes);
+    [[nodiscard]] std::optional<line::GoodbyeMessage> hear(ByteView bytes);
 
 private:
     simulated::Random masks_{1};  ///< of answers that nobody sends

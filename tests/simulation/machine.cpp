@@ -198,7 +198,7 @@ void Machine::hear(simulated::SocketId socket, ByteView bytes) {
     if (ears_.size() > kMostEars) {
         ears_.erase(ears_.begin());
     }
-    if (const std::optional<journal::GoodbyeMessage> goodbye = ears_[socket].hear(bytes)) {
+    if (const std::optional<line::GoodbyeMessage> goodbye = ears_[socket].hear(bytes)) {
         ++goodbyes_;
         not_before_ = setting_.clock.now() + std::chrono::milliseconds(goodbye->retry_after_ms);
     }

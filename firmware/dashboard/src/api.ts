@@ -14,25 +14,14 @@ export interface Device {
   gaps: number;
 }
 
-/** The line to the hub above; every key but the state may be absent. See "HTTP" in README.md. */
-export interface Uplink {
-  state: "waiting" | "connecting" | "greeting" | "live";
-  url?: string;
-  path?: string;
-  since?: string;
-  rtt_ms?: number;
-  heartbeat_interval_s?: number;
-  heartbeat_bytes_a_day?: number;
-  safe_s?: number;
-  learned_cut_s?: number;
-  cut_kind?: string;
-  counts?: string;
-  lifetime_s?: number;
-  probes?: number;
-  probes_blocked?: boolean;
-  reconnects?: number;
-  last_end?: string;
-  last_error?: string;
+/** One line of a node's status, with the moment that it tells of (RFC 3339) if it tells of one. */
+export type StatusFact = [name: string, words: string, time?: string];
+
+/** The node itself in its own words, as `holdfast status` prints them. See "HTTP" in README.md. */
+export interface NodeWords {
+  verdict: string;
+  level: "good" | "warning" | "bad";
+  sections: { name: string; facts: StatusFact[] }[];
 }
 
 export interface Channel {

@@ -79,13 +79,6 @@ export function formatAge(time: number, now: number): string {
   return `${Math.floor(seconds / 86400)} days ago`;
 }
 
-/** A span of time as exact as one wants to know it: "4.2 s", "240 s", "31 min", "2.5 h". */
-export function formatSpan(seconds: number): string {
-  if (seconds < 600) return `${formatNumber(Number(seconds.toFixed(seconds < 10 ? 1 : 0)))} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${formatNumber(Number((seconds / 3600).toFixed(1)))} h`;
-}
-
 const two = (n: number): string => String(n).padStart(2, "0");
 
 export function formatClock(time: number): string {

@@ -1,16 +1,16 @@
 /** The page: asks the hub for its fleet, opens the device that the address names, and keeps both current. */
-import { type Device, get, type Uplink } from "./api";
+import { type Device, get, type NodeWords } from "./api";
 import { DevicePanel, showFacts } from "./device";
 import { byId, setText } from "./dom";
 import { FleetTable } from "./fleet";
 import { formatCount } from "./format";
 import { healthOf, ordered } from "./order";
-import { showUplink } from "./uplink";
+import { showUplink, uplinkFacts } from "./uplink";
 
 let devices: Device[] | undefined;
 let panel: DevicePanel | undefined;
 let hubAnswers = true;
-let uplink: Uplink | undefined;
+let words: NodeWords | undefined;
 /** A node that has no uplink gets none while it runs: it is not asked again until it was out of reach. */
 let askForUplink = true;
 
@@ -27,8 +27,8 @@ async function pollUplink(): Promise<void> {
   if (!askForUplink) return;
   askForUplink = false;
   try {
-    uplink = (await get<{ uplink?: Uplink }>("api/node")).uplink;
-    askForUplink = uplink !== undefined;
+    words = await get<NodeWords>("api/node/words");
+    askForUplink = uplinkFacts(words, Date.now()) !== undefined;
   } catch {
     askForUplink = true;
   }
@@ -72,7 +72,7 @@ function route(): void {
 function show(): void {
   const now = Date.now();
   showHubState();
-  showUplink(uplink, now);
+  showUplink(words, now);
   if (!devices) return;
   const list = devices;
   table.show(list, now, panel?.id);

@@ -2,28 +2,13 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "tests/firmware/journal/journal_desk.h"
+#include "tests/firmware/api/asked_node.h"
 
 using namespace holdfast;
 using namespace holdfast::api;
-using namespace holdfast::simulation;
 
 TEST_GROUP(Bodies) {
-    Desk desk;
-    hub::Fleet fleet;
-    NodeView view() {
-        return {.id = "dev",
-                .version = "1.2.3",
-                .started = {},
-                .now = {desk.now, WallTime(std::chrono::hours(1))},
-                .journal = *desk.journal,
-                .journal_limit_bytes = 1 << 20,
-                .fleet = fleet,
-                .uplink = {},
-                .listener = {},
-                .sensors = {},
-                .not_ready = {}};
-    }
+    Node node;
     static Result<ReadingsRequest> request(const std::string& query) {
         return parse_readings_request("a", *http::parse_target("/api/devices/a/readings" + query));
     }
@@ -88,9 +73,9 @@ TEST(Bodies, a_bad_parameter_is_named) {
 }
 
 TEST(Bodies, devices_channels_and_gaps) {
-    (void)desk.journal->open_stream("far", {0xABC, 2});
-    CHECK(desk.journal->add_channel("far", 0xABC, 1, {"t", "°C"}).has_value());
-    hub::Device& device = fleet["far"];
+    (void)node.journal->open_stream("far", {0xABC, 2});
+    CHECK(node.journal->add_channel("far", 0xABC, 1, {"t", "°C"}).has_value());
+    hub::Device& device = node.fleet["far"];
     device.online = true;
     device.last_seen = WallTime(std::chrono::seconds(0));
     device.readings = 3;
@@ -98,23 +83,24 @@ TEST(Bodies, devices_channels_and_gaps) {
     device.channels[{"t", "°C"}] = {3, 1'000'000, 2.5};
     STRCMP_EQUAL(R"({"devices":[{"id":"far","state":"online","last_seen":"1970-01-01T00:00:00Z",)"
                  R"("readings":3,"gaps":0,"software":"s"}]})",
-                 devices_json(view()).c_str());
+                 devices_json(node.view()).c_str());
     STRCMP_EQUAL(R"({"channels":[{"name":"t","unit":"°C",)"
                  R"("last":{"time":"1970-01-01T00:00:01Z","value":2.5}}]})",
-                 channels_json("far", view()).value_or("").c_str());
-    const auto one = device_json("far", view(), {{{0xABC, 2}, 4, 5, journal::GapReason::evicted}});
+                 channels_json("far", node.view()).value_or("").c_str());
+    const auto one =
+        device_json("far", node.view(), {{{0xABC, 2}, 4, 5, journal::GapReason::evicted}});
     STRCMP_CONTAINS(R"("streams":[{"journal":"0000000000000abc","run":2,"through":0}])",
                     one->c_str());
     STRCMP_CONTAINS(R"("first_seq":4,"last_seq":5,"reason":"evicted")", one->c_str());
-    CHECK(!device_json("nobody", view(), {}));
-    CHECK(!channels_json("nobody", view()));
-    CHECK(!knows_device("nobody", view()));
+    CHECK(!device_json("nobody", node.view(), {}));
+    CHECK(!channels_json("nobody", node.view()));
+    CHECK(!knows_device("nobody", node.view()));
 }
 
 TEST(Bodies, the_node_itself_is_a_device_that_is_always_online_and_seen) {
-    (void)desk.push();
-    fleet["dev"].readings = 1;
-    STRCMP_EQUAL(R"({"devices":[{"id":"dev","state":"online","last_seen":"1970-01-01T01:00:00Z",)"
+    node.take(1);
+    node.fleet["dev"].readings = 1;
+    STRCMP_EQUAL(R"({"devices":[{"id":"dev","state":"online","last_seen":"1970-01-01T03:00:00Z",)"
                  R"("readings":1,"gaps":0}]})",
-                 devices_json(view()).c_str());
+                 devices_json(node.view()).c_str());
 }

@@ -6,6 +6,7 @@
 
 using namespace holdfast;
 using namespace holdfast::journal;
+using namespace holdfast::line;
 using namespace holdfast::simulation;
 using namespace std::chrono_literals;
 

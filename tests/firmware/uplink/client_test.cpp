@@ -38,7 +38,7 @@ TEST(Client, a_goodbye_is_obeyed_on_the_same_way) {
     net.start();
     CHECK(net.run_until_live());
     const Instant told = net.desk.now;
-    net.send_from_hub(journal::to_wire(journal::GoodbyeMessage{"too many", 60'000}));
+    net.send_from_hub(line::to_wire(line::GoodbyeMessage{"too many", 60'000}));
     CHECK(net.run_until([&] { return net.opens > 1; }));
     CHECK(net.desk.now - told >= 60s);
     CHECK(net.logged("the hub said goodbye: too many"));
@@ -59,7 +59,7 @@ TEST(Client, a_goodbye_in_place_of_welcome_is_obeyed_by_every_transport) {
         CHECK(each.run_until([&] { return each.hellos == 1; }));
         const std::size_t tries = each.tries.size();
         const std::string way = name(each.client->path());
-        each.send_from_hub(journal::to_wire(journal::GoodbyeMessage{"storage fails", 30'000}));
+        each.send_from_hub(line::to_wire(line::GoodbyeMessage{"storage fails", 30'000}));
         each.run(29s);
         LONGS_EQUAL(tries, each.tries.size());
         each.hub_is_mute = false;
@@ -73,8 +73,8 @@ TEST(Client, a_goodbye_in_place_of_welcome_is_obeyed_by_every_transport) {
 
 TEST(Client, what_breaks_the_contract_ends_the_line_by_name_and_a_new_one_follows) {
     Bytes garbage(20, std::byte{0xff});
-    Bytes ack = journal::to_wire(journal::AckMessage{99, 5});
-    Bytes welcome = journal::to_wire(journal::WelcomeMessage{});
+    Bytes ack = line::to_wire(line::AckMessage{99, 5});
+    Bytes welcome = line::to_wire(line::WelcomeMessage{});
     for (const char* closed : {"", "direct", "direct+xhr_streaming"}) {
         for (const Bytes& bad : {garbage, ack, welcome}) {
             ClientDesk each;

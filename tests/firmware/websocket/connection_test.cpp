@@ -141,6 +141,23 @@ TEST(Connection, memory_grows_with_what_came_not_with_what_was_claimed) {
     CHECK_TRUE(other.buffered_bytes() < 4096);
 }
 
+TEST(Connection, room_for_a_message_in_pieces_doubles_up_to_what_its_frame_has) {
+    Connection connection = server();
+    std::vector<Seen> events;
+    Bytes out;
+    const Bytes bytes = from_client({.opcode = 2, .payload = std::string(100'000, 'x')});
+    feed(connection, ByteView(bytes).first(20'000), events, out);
+    CHECK_TRUE(connection.buffered_bytes() < 41'000);
+    feed(connection, ByteView(bytes).subspan(20'000, 40'000), events, out);
+    const std::size_t room = connection.buffered_bytes();
+    CHECK_TRUE(room >= 100'000 && room < 101'000);
+    feed(connection, ByteView(bytes).subspan(60'000, 39'000), events, out);
+    LONGS_EQUAL(room, connection.buffered_bytes());
+    feed(connection, ByteView(bytes).subspan(99'000), events, out);
+    LONGS_EQUAL(1, events.size());
+    LONGS_EQUAL(100'000, events[0].payload.size());
+}
+
 TEST(Connection, fragments_with_control_frames_between_them_make_one_message) {
     const Outcome outcome =
         served(joined({from_client({.opcode = 1, .payload = "Hel", .fin = false}),

@@ -21,7 +21,7 @@ if (!options.hub || !options.gateway || !options["hub-process"] || !options.out)
 /** A hub has no uplink: once it has said so, it is not asked again, and nothing is shown. */
 async function seeNothingOnTheHub(page) {
   let asked = 0;
-  page.on("request", (request) => (asked += new URL(request.url()).pathname === "/api/node" ? 1 : 0));
+  page.on("request", (request) => (asked += new URL(request.url()).pathname === "/api/node/words" ? 1 : 0));
   let polls = 0;
   page.on("requestfinished", (request) => (polls += request.url().endsWith("/api/devices") ? 1 : 0));
   await page.goto(options.hub);
@@ -51,7 +51,8 @@ async function run(context) {
   const panel = page.getByRole("region", { name: "Uplink" });
   await panel.waitFor({ timeout: kPatience });
   const state = panel.locator(".state");
-  await until("the uplink is live", async () => (await state.textContent()) === "live");
+  await until("the uplink is live", async () => /^connected for .*: every reading is upstream/.test(await state.textContent()));
+  assert.equal((await shownFacts(page))["State"], "live");
   await until("the round trip is known", async () => "Round trip" in (await shownFacts(page)));
   await until("the fleet is there as well", () => page.locator("#fleet").isVisible());
   const facts = await shownFacts(page);
@@ -73,7 +74,10 @@ async function run(context) {
   }
 
   process.kill(Number(options["hub-process"]), "SIGKILL");
-  await until("the page says that the line is down", async () => (await state.textContent()) === "down, waiting to try again");
+  await until("the page says that the line is down, and why", async () =>
+    /^not connected for .*: the hub refuses connections; .* wait, none lost/.test(await state.textContent()),
+  );
+  await until("the page says that it waits", async () => (await shownFacts(page))["State"] === "down, waiting to try again");
   await until("the page says why", async () => "Last error" in (await shownFacts(page)));
   assert.match((await shownFacts(page))["Reconnects"], /^1/);
   await notWider(page, "down");

@@ -1,4 +1,4 @@
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 
 #include <random>
 
@@ -8,6 +8,7 @@
 
 using namespace holdfast;
 using namespace holdfast::journal;
+using namespace holdfast::line;
 
 namespace {
 

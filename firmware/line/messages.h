@@ -11,7 +11,7 @@
 #include "firmware/journal/record.h"
 #include "firmware/telemetry/reading.h"
 
-namespace holdfast::journal {
+namespace holdfast::line {
 
 /// The messages of the line `holdfast.v1` (proto/README.md), each one Envelope. `stream` is the
 /// sender's number for an (origin, epoch) on this line, made known by Open; in a Record it stands
@@ -20,7 +20,7 @@ namespace holdfast::journal {
 struct OpenMessage {
     std::uint32_t stream = 0;
     std::string origin;
-    Epoch epoch;
+    journal::Epoch epoch;
     struct Channel {
         telemetry::ChannelId id = 0;
         telemetry::Channel channel;
@@ -83,8 +83,8 @@ inline constexpr const char* kHelloTaken = "taken";
 inline constexpr std::size_t kLongestHelloHeader = 4096;
 
 using Message =
-    std::variant<UnknownMessage, HelloMessage, WelcomeMessage, OpenMessage, Record, AckMessage,
-                 RefusalMessage, GoodbyeMessage, CommandMessage, ResultMessage>;
+    std::variant<UnknownMessage, HelloMessage, WelcomeMessage, OpenMessage, journal::Record,
+                 AckMessage, RefusalMessage, GoodbyeMessage, CommandMessage, ResultMessage>;
 
 [[nodiscard]] Bytes to_wire(const HelloMessage& message);
 [[nodiscard]] Bytes to_wire(const WelcomeMessage& message);
@@ -96,9 +96,9 @@ using Message =
 
 /// A record's envelope in two parts, so that the columns are sent from where they lie: the message
 /// is `head` and then, for a batch, the record's body. Positions and times do not travel.
-[[nodiscard]] Bytes wire_head(const Record& record, std::uint32_t stream);
+[[nodiscard]] Bytes wire_head(const journal::Record& record, std::uint32_t stream);
 
 /// Errors: invalid. The times of a received Record are 0; a batch's columns are not looked into.
 [[nodiscard]] Result<Message> from_wire(ByteView message);
 
-}  // namespace holdfast::journal
+}  // namespace holdfast::line

@@ -1,11 +1,16 @@
-#include "firmware/journal/wire.h"
+#include "firmware/line/messages.h"
 
 #include <holdfast/v1/line.pb.h>
 #include <utility>
 
 #include <google/protobuf/stubs/logging.h>
 
-namespace holdfast::journal {
+namespace holdfast::line {
+
+using journal::ClockFix;
+using journal::GapReason;
+using journal::Record;
+using journal::RecordKind;
 
 namespace {
 
@@ -231,13 +236,13 @@ Bytes wire_head(const Record& record, std::uint32_t stream) {
             gap.set_stream(stream);
             gap.set_first_seq(record.first_seq);
             gap.set_last_seq(record.last_seq);
-            const Result<GapReason> reason = decode_gap(*record.body);
+            const Result<GapReason> reason = journal::decode_gap(*record.body);
             gap.set_reason(static_cast<std::uint32_t>(reason.value_or(GapReason::corrupt)));
             break;
         }
         case RecordKind::clock_fix: {
             v1::ClockFix& out = *envelope.mutable_clock_fix();
-            const ClockFix fix = decode_clock_fix(*record.body).value_or(ClockFix{});
+            const ClockFix fix = journal::decode_clock_fix(*record.body).value_or(ClockFix{});
             out.set_stream(stream);
             out.set_seq(record.first_seq);
             out.set_boot(fix.boot);
@@ -259,4 +264,4 @@ Result<Message> from_wire(ByteView message) {
     return message_of(envelope);
 }
 
-}  // namespace holdfast::journal
+}  // namespace holdfast::line
