@@ -75,6 +75,8 @@ struct Config {
         bool share_port = false;  ///< with other processes of this user (SO_REUSEPORT)
         /// max_message, of /v1/push; 1 KiB to 64 MiB, and an eighth of journal.max_size.
         std::uint64_t max_message_bytes = 1u << 20;
+        /// How often it is looked whether the tokens of lines were revoked; not a key of the file.
+        Duration token_check_interval = std::chrono::seconds(1);
     };
     std::optional<Listen> listen;
 

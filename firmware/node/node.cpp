@@ -27,6 +27,7 @@ journal::StoreOptions store_options_of(const Ports& ports, const Config& config)
     options.when_full = config.journal.when_full;
     options.owes_upstream = config.uplink.has_value();
     options.database = ports.database;
+    options.observer = ports.observer;
     return options;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "firmware/base/error.h"
+#include "firmware/journal/store.h"
 #include "firmware/ports/clock.h"
 #include "firmware/ports/connector.h"
 #include "firmware/ports/database.h"
@@ -40,6 +41,7 @@ struct Ports {
         const std::string& path, ports::LinePosition start, ports::LineSource::Handler handler)>
         open_lines;
     ports::DatabaseOptions database = {};
+    journal::WriteObserver* observer = nullptr;  ///< is told what the journal's store has written
 };
 
 }  // namespace holdfast::node

@@ -228,7 +228,7 @@ void Server::check_tokens(Instant now) {
     if (now < next_token_check_) {
         return;
     }
-    next_token_check_ = now + kTokenCheckInterval;
+    next_token_check_ = now + config_.token_check_interval;
     std::set<std::string_view> devices;
     for (const hub::Token& token : tokens().tokens()) {
         devices.insert(token.device);

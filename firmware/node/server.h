@@ -102,7 +102,6 @@ private:
     bool held_back_ = false;
     hub::TokenTable tokens_;
     std::optional<ports::FileState> tokens_state_;
-    static constexpr Duration kTokenCheckInterval = std::chrono::seconds(1);
     Instant next_token_check_{};
     Instant next_log_{};
     std::uint64_t not_logged_ = 0;

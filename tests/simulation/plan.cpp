@@ -89,6 +89,9 @@ Plan calm(Random& random) {
     plan.kind = Plan::Kind::calm;
     NodePlan hub{.id = "hub", .listens = true};
     NodePlan device{.id = "device-0", .upstream = 0};
+    // Days in which nothing happens are not filled with looking.
+    hub.watchdog = device.watchdog = std::nullopt;
+    hub.token_check = 10min;
     device.adaptive = true;
     device.path = draw_path(random);
     device.path.bytes_per_second = 0;
@@ -131,6 +134,10 @@ Plan plan_of(std::uint64_t seed) {
     const bool limits = random.chance(30);
 
     NodePlan hub{.id = "hub", .listens = true};
+    if (hostile) {
+        hub.token_check = 20s;
+        hub.watchdog = 5min;
+    }
     draw_journal(random, hub, false);
     plan.nodes.push_back(hub);
     const Duration busy = random.between(50ms, 2s);
@@ -140,6 +147,11 @@ Plan plan_of(std::uint64_t seed) {
         draw_ways(random, site, plan.kind);
         site.has_rtc = random.chance(60);
         site.feed_every = hostile ? 2min : 2 * busy;
+        site.pushed = random.chance(30);
+        if (hostile) {
+            site.token_check = 20s;
+            site.watchdog = 5min;
+        }
         plan.nodes.push_back(site);
     }
     for (std::size_t i = 0, count = 1 + random.below(3); i < count; ++i) {
@@ -150,6 +162,11 @@ Plan plan_of(std::uint64_t seed) {
         draw_ways(random, device, plan.kind);
         device.has_rtc = random.chance(60);
         device.flood = !device.evicts && random.chance(15);
+        device.pushed = random.chance(20);
+        if (hostile) {
+            device.token_check = 20s;
+            device.watchdog = 5min;
+        }
         device.feed_every = hostile ? random.between(2s, 3min) : busy;
         device.feed_every = device.evicts ? device.feed_every / 5 : device.feed_every;
         plan.nodes.push_back(device);

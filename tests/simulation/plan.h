@@ -27,6 +27,12 @@ struct NodePlan {
     Duration feed_every{};  ///< mean; 0: none
     bool flood = false;     ///< now and then thousands at once
     bool has_rtc = true;    ///< false: 1970 after a power cut, until NTP or the hub tells
+    bool pushed = false;    ///< a program on it pushes readings, too
+
+    /// nullopt: nobody watches over the program.
+    std::optional<Duration> watchdog = std::chrono::seconds(60);
+    /// How often the node looks whether tokens were revoked.
+    Duration token_check = std::chrono::seconds(1);
 
     // Line
     bool adaptive = false;

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <map>
 #include <string>
 
 #include "firmware/base/clock.h"
@@ -47,13 +46,6 @@ struct Setting {
     simulated::Network network;
     std::string broken;
     bool quiet = false;  ///< no more faults
-
-    /// A Goodbye that was said on a stream: whoever has received so many bytes has heard it.
-    struct Goodbye {
-        std::uint64_t bytes = 0;
-        Duration retry_after{};
-    };
-    std::map<simulated::SocketId, Goodbye> goodbyes;  ///< by the device's socket
 
     std::FILE* trace;
 };

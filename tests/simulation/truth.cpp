@@ -57,10 +57,12 @@ void Truth::stored(const std::string& node, bool root, const journal::Write& wri
     }
 }
 
-void Truth::opened(const std::string& node, const journal::Opened& opened) {
+void Truth::opened(const std::string& node, const journal::Journal& journal) {
     std::map<EpochKey, std::uint64_t> there;
-    for (const journal::Stream& stream : opened.streams) {
-        there[{stream.origin, stream.epoch}] = stream.through;
+    for (const auto& [id, stream] : journal.streams()) {
+        if (id != journal.own().id) {
+            there[{stream.origin, stream.epoch}] = stream.through;
+        }
     }
     for (auto& [key, through] : stored_[node]) {
         // A run that was delivered is forgotten when a newer one has come.

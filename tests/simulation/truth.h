@@ -25,7 +25,7 @@ struct Given {
     telemetry::Value value;
     std::string channel;
     std::uint64_t boot = 0;
-    std::uint64_t source_number = 0;  ///< 0: not from the source that counts
+    std::uint64_t source_number = 0;  ///< 0: not of a source that counts
     std::uint64_t end_position = 0;
     Instant at{};
     WallTime true_time{};
@@ -48,7 +48,7 @@ public:
     void stored(const std::string& node, bool root, const journal::Write& write,
                 const journal::Journal& journal);
     /// A node has opened its journal: what it was seen to store must be there.
-    void opened(const std::string& node, const journal::Opened& opened);
+    void opened(const std::string& node, const journal::Journal& journal);
     /// Highest number of an epoch that a node has on stable storage.
     [[nodiscard]] std::uint64_t through(const std::string& node, const EpochKey& key) const;
 
@@ -60,10 +60,11 @@ public:
     void may_evict() { may_evict_ = true; }
 
     /// Reads all that the root has, and compares it with all that was given; `present` are the
-    /// epochs that are still lived.
+    /// epochs that are still lived; `told`, by origin and channel, how many readings of each source
+    /// were said to be safe.
     void compare(journal::Store& store, const journal::Journal& journal,
                  const std::map<std::string, EpochKey>& present,
-                 const std::map<std::string, std::uint64_t>& source_told);
+                 const std::map<std::string, std::map<std::string, std::uint64_t>>& told);
 
     [[nodiscard]] std::uint64_t readings() const { return readings_; }
     [[nodiscard]] std::uint64_t gaps() const { return gaps_; }
@@ -74,6 +75,8 @@ private:
     void check_batch(const journal::Record& record, const EpochKey& key, const Life& life,
                      std::span<const telemetry::Channel> channels);
     void check_gap(const journal::Record& record, const EpochKey& key, const Life& life);
+    void check_source(const std::string& name, const std::vector<std::uint64_t>& numbers,
+                      std::uint64_t safe);
     void check_times(journal::Store& store, const std::string& origin);
 
     Setting& setting_;

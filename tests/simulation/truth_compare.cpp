@@ -16,11 +16,11 @@ constexpr Duration kFixTolerance = std::chrono::seconds(15);
 
 void Truth::compare(journal::Store& store, const journal::Journal& journal,
                     const std::map<std::string, EpochKey>& present,
-                    const std::map<std::string, std::uint64_t>& source_told) {
+                    const std::map<std::string, std::map<std::string, std::uint64_t>>& told) {
     readings_ = gaps_ = 0;  // counted anew
     std::map<EpochKey, std::uint64_t> through;
     std::map<std::pair<std::string, std::uint64_t>, std::uint32_t> newest;
-    std::map<std::string, std::vector<std::uint64_t>> counted;
+    std::map<std::pair<std::string, std::string>, std::vector<std::uint64_t>> counted;
     std::set<std::string> origins;
     for (std::uint64_t position = 1; setting_.broken.empty();) {
         const auto records = store.read(position, 256 << 10);
@@ -45,10 +45,9 @@ void Truth::compare(journal::Store& store, const journal::Journal& journal,
                 return;
             }
             for (std::uint64_t seq = record.first_seq; seq <= record.last_seq; ++seq) {
-                if (const std::uint64_t n =
-                        lives_[key].given[static_cast<std::size_t>(seq - 1)].source_number;
-                    n != 0) {
-                    counted[key.first].push_back(n);
+                const Given& given = lives_[key].given[static_cast<std::size_t>(seq - 1)];
+                if (given.source_number != 0) {
+                    counted[{key.first, given.channel}].push_back(given.source_number);
                 }
             }
         }
@@ -64,24 +63,30 @@ void Truth::compare(journal::Store& store, const journal::Journal& journal,
             setting_.violated("everything arrives", text_of(key, through[key] + 1) + " is missing");
         }
     }
-    for (const auto& [origin, told] : source_told) {
-        const std::vector<std::uint64_t>& all = counted[origin];
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            if (all[i] != i + 1) {
-                setting_.violated("a source's readings once", origin + ": in the place of number " +
-                                                                  std::to_string(i + 1) + " is " +
-                                                                  std::to_string(all[i]));
-                return;
-            }
-        }
-        if (all.size() < told) {
-            setting_.violated(
-                "a source's readings once",
-                origin + ": number " + std::to_string(all.size() + 1) + " is missing");
+    for (const auto& [origin, sources] : told) {
+        for (const auto& [channel, safe] : sources) {
+            check_source(origin + ", " + channel, counted[{origin, channel}], safe);
         }
     }
     for (const std::string& origin : origins) {
         check_times(store, origin);
+    }
+}
+
+/// 1, 2, 3 … and all that were said to be safe.
+void Truth::check_source(const std::string& name, const std::vector<std::uint64_t>& numbers,
+                         std::uint64_t safe) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        if (numbers[i] != i + 1) {
+            setting_.violated("a source's readings once", name + ": in the place of number " +
+                                                              std::to_string(i + 1) + " is " +
+                                                              std::to_string(numbers[i]));
+            return;
+        }
+    }
+    if (numbers.size() < safe) {
+        setting_.violated("a source's readings once",
+                          name + ": number " + std::to_string(numbers.size() + 1) + " is missing");
     }
 }
 

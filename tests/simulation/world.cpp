@@ -13,6 +13,8 @@ namespace {
 
 /// Once faults have ceased, everything has arrived within this time.
 constexpr Duration kPatience = 20min;
+/// A Goodbye is there by then, on the slowest path.
+constexpr Duration kFarewell = 20s;
 /// A better way that works again is taken after this time, at the latest.
 constexpr Duration kComeBack = 26h;
 /// A node in quiet opens so many streams at first, on all its ways, and so many more each minute:
@@ -50,7 +52,7 @@ World::~World() {
 
 void World::add_node(const NodePlan& given) {
     NodePlan plan = given;
-    Node* upstream = nullptr;
+    Machine* upstream = nullptr;
     if (plan.upstream >= 0) {
         upstream = nodes_[static_cast<std::size_t>(plan.upstream)].get();
         simulated::Path near;
@@ -74,7 +76,7 @@ void World::add_node(const NodePlan& given) {
             proxy->options.authorization = plan.proxy_asks ? "Basic dXNlcjpzZWNyZXQ=" : "";
         }
     }
-    nodes_.push_back(std::make_unique<Node>(setting_, truth_, plan, upstream));
+    nodes_.push_back(std::make_unique<Machine>(setting_, truth_, plan, upstream));
 }
 
 simulated::Relay* World::relay(const std::string& host) {
@@ -100,9 +102,17 @@ World::Counts World::counts() const {
 
 // ---- From the beginning to the end
 
+bool World::step() {
+    const bool stepped = setting_.clock.step();
+    for (const auto& node : nodes_) {
+        node->after_event();
+    }
+    return stepped;
+}
+
 void World::run_until(Instant when) {
     while (setting_.broken.empty() && setting_.clock.next() <= when) {
-        setting_.clock.step();
+        step();
     }
     if (setting_.broken.empty()) {
         setting_.clock.run_until(when);
@@ -125,6 +135,7 @@ std::string World::run() {
     cease();
     settle();
     come_back();
+    farewell();
     if (setting_.broken.empty()) {
         compare();
     }
@@ -146,7 +157,7 @@ void World::settle() {
                               "not settled after " + format_duration(kPatience) + ":" + who);
             return;
         }
-        if (!setting_.clock.step()) {
+        if (!step()) {
             setting_.violated("everything arrives in time", "nothing happens any more");
         }
     }
@@ -159,11 +170,11 @@ void World::settle() {
     }
 }
 
-bool World::on_best_way(Node& node) {
-    if (node.uplink() == nullptr || !node.uplink()->live()) {
+bool World::on_best_way(Machine& node) {
+    if (!node.live()) {
         return node.upstream() == nullptr;
     }
-    const uplink::Path path = node.uplink()->client().path();
+    const uplink::Path path = node.uplink()->path();
     const simulated::Relay* const box = relay(node.direct_path().to);
     const bool closed =
         box != nullptr && (box->options.manner == simulated::Manner::strip_upgrade ||
@@ -181,12 +192,48 @@ void World::come_back() {
             if (setting_.clock.now() - began > kComeBack) {
                 setting_.violated(
                     "the best way is found again",
-                    node->id() + " still goes by " + uplink::name(node->uplink()->client().path()));
+                    node->id() + " still goes by " + uplink::name(node->uplink()->path()));
             } else {
                 run_until(setting_.clock.now() + 10s);
             }
         }
     }
+}
+
+/// A node that stops says so to those whose lines are surely up: what they have just brought says
+/// that they are.
+void World::farewell() {
+    if (!setting_.broken.empty() || plan_.kind != Plan::Kind::storm) {
+        return;
+    }
+    Machine& hub =
+        *nodes_[nodes_[0]->plan().listens && nodes_.size() > 2 && nodes_[1]->plan().listens
+                    ? setting_.random.below(2)
+                    : 0];
+    std::map<Machine*, std::uint64_t> heard;
+    for (const auto& node : nodes_) {
+        if (node->upstream() != nullptr) {
+            node->write_line();
+        }
+    }
+    settle();
+    for (const auto& node : nodes_) {
+        const NodePlan& plan = node->plan();
+        const bool clear = plan.path.cut.kind == simulated::CutKind::none && !plan.box &&
+                           plan.path.cut.lifetime_kind == simulated::CutKind::none;
+        if (setting_.broken.empty() && node->upstream() == &hub && node->live() && clear &&
+            node->uplink()->path().transport == uplink::Transport::websocket) {
+            heard[node.get()] = node->goodbyes();
+        }
+    }
+    hub.stop(1s);
+    run_until(setting_.clock.now() + kFarewell);
+    for (const auto& [node, before] : heard) {
+        if (setting_.broken.empty() && node->goodbyes() == before) {
+            setting_.violated("farewell", node->id() + " has heard no Goodbye of " + hub.id());
+        }
+    }
+    settle();
 }
 
 bool World::settled() const {
@@ -195,23 +242,30 @@ bool World::settled() const {
 
 void World::compare() {
     std::map<std::string, EpochKey> present;
-    std::map<std::string, std::uint64_t> told;
+    std::map<std::string, std::map<std::string, std::uint64_t>> told;
     for (const auto& node : nodes_) {
         if (node->upstream() != nullptr) {
             present[node->id()] = node->epoch();
-            told[node->id()] = node->source_told();
+            told[node->id()] = node->told();
         }
     }
-    truth_.compare(nodes_[0]->store(), nodes_[0]->journal(), present, told);
+    bool compared = false;
+    nodes_[0]->read([&](journal::Store& store) {
+        truth_.compare(store, nodes_[0]->journal(), present, told);
+        compared = true;
+    });
+    while (!compared) {
+        step();
+    }
 }
 
 // ---- The calm
 
 void World::watch_calm() {
-    Node& device = *nodes_[1];
+    Machine& device = *nodes_[1];
     if (!learned_ && device.uplink() != nullptr) {
-        const uplink::AdaptiveHeartbeat* heartbeat = device.uplink()->client().engine().adaptive();
-        if (heartbeat->report(device.now().monotonic).learned) {
+        const uplink::AdaptiveHeartbeat* heartbeat = device.uplink()->engine().adaptive();
+        if (heartbeat->report(device.now()).learned) {
             learned_ = true;
             drops_when_learned_ = device.drops();
             learned_at_ = setting_.clock.now();
@@ -227,9 +281,8 @@ void World::watch_calm() {
 }
 
 void World::check_calm() {
-    Node& device = *nodes_[1];
-    const auto report =
-        device.uplink()->client().engine().adaptive()->report(device.now().monotonic);
+    Machine& device = *nodes_[1];
+    const auto report = device.uplink()->engine().adaptive()->report(device.now());
     const simulated::Cut& cut = device.plan().path.cut;
     // An idle time is measured at the device, and cut on the way.
     const simulated::Path& path = device.plan().path;

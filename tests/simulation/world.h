@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "platform/simulated/relay.h"
-#include "tests/simulation/node.h"
+#include "tests/simulation/machine.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/setting.h"
 #include "tests/simulation/truth.h"
 
 namespace holdfast::simulation {
 
-/// Gateways, perhaps a site gateway, and a hub: their real firmware on a virtual clock, a virtual
+/// Gateways, perhaps a site gateway, and a hub: the nodes that ship, on a virtual clock, a virtual
 /// network and simulated disks, all out of one seed. Trouble for a while, then quiet until
 /// everything has arrived, then the comparison of what the hub has with what was measured.
 class World {
@@ -40,19 +40,22 @@ public:
 private:
     // world_faults.cpp
     void trouble();
-    void network_fault(Node& node);
-    void box_fault(Node& node, simulated::Relay& relay);
-    void node_fault(Node& node);
-    void disk_fault(Node& node);
-    void crash(Node& node);
+    void network_fault(Machine& node);
+    void push_fault(Machine& node);
+    void box_fault(Machine& node, simulated::Relay& relay);
+    void node_fault(Machine& node);
+    void disk_fault(Machine& node);
+    void crash(Machine& node);
     void cease();
 
     void add_node(const NodePlan& given);
     [[nodiscard]] simulated::Relay* relay(const std::string& host);
+    bool step();
     void run_until(Instant when);
     void settle();
     void come_back();
-    [[nodiscard]] bool on_best_way(Node& node);
+    void farewell();
+    [[nodiscard]] bool on_best_way(Machine& node);
     void watch_calm();
     void check_calm();
     [[nodiscard]] bool settled() const;
@@ -61,7 +64,7 @@ private:
     Plan plan_;
     Setting setting_;
     Truth truth_;
-    std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<std::unique_ptr<Machine>> nodes_;
     std::map<std::string, std::unique_ptr<simulated::Relay>> relays_;
     Duration settle_time_{};
     std::uint64_t drops_when_learned_ = 0;

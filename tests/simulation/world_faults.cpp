@@ -23,10 +23,12 @@ void World::trouble() {
     }
     simulated::Random& random = setting_.random;
     setting_.clock.after(random.between(1ms, 2 * plan_.trouble_every), [this] { trouble(); });
-    Node& node = *nodes_[random.below(nodes_.size())];
+    Machine& node = *nodes_[random.below(nodes_.size())];
     const std::size_t kind = random.below(100);
     if (kind < 50) {
-        if (node.upstream() != nullptr) {
+        if (node.plan().pushed && random.chance(20)) {
+            push_fault(node);
+        } else if (node.upstream() != nullptr) {
             network_fault(node);
         }
     } else if (kind < 70 && plan_.crashes) {
@@ -38,7 +40,7 @@ void World::trouble() {
     }
 }
 
-void World::network_fault(Node& node) {
+void World::network_fault(Machine& node) {
     simulated::Random& random = setting_.random;
     simulated::Network& network = setting_.network;
     const bool proxied = node.plan().proxy && random.chance(50);
@@ -68,7 +70,18 @@ void World::network_fault(Node& node) {
     }
 }
 
-void World::box_fault(Node& node, simulated::Relay& relay) {
+/// On the way from the program that pushes.
+void World::push_fault(Machine& node) {
+    simulated::Random& random = setting_.random;
+    if (random.chance(60)) {
+        static_cast<void>(
+            setting_.network.cut_one(node.push_path(), kCuts[random.below(std::size(kCuts))]));
+    } else {
+        node.push_path().outage_until = setting_.clock.now() + random.between(100ms, 20s);
+    }
+}
+
+void World::box_fault(Machine& node, simulated::Relay& relay) {
     simulated::Random& random = setting_.random;
     simulated::RelayOptions& options = relay.options;
     const std::string host = relay.host();
@@ -103,7 +116,7 @@ void World::box_fault(Node& node, simulated::Relay& relay) {
     }
 }
 
-void World::node_fault(Node& node) {
+void World::node_fault(Machine& node) {
     simulated::Random& random = setting_.random;
     const std::size_t kind = random.below(100);
     if (kind < 30 && node.plan().has_rtc && !node.plan().listens) {
@@ -120,7 +133,7 @@ void World::node_fault(Node& node) {
     }
 }
 
-void World::disk_fault(Node& node) {
+void World::disk_fault(Machine& node) {
     simulated::Random& random = setting_.random;
     simulated::Disk& disk = node.disk();
     using Fault = simulated::Disk::Fault;
@@ -153,25 +166,26 @@ void World::disk_fault(Node& node) {
     setting_.say("world", "the disk of " + node.id() + " fails");
 }
 
-void World::crash(Node& node) {
+void World::crash(Machine& node) {
     simulated::Random& random = setting_.random;
     if (!node.up()) {
         return;
     }
     const std::size_t kind = random.below(100);
-    if (kind < 40) {
-        node.kill();
-    } else if (kind < 75) {
-        node.power_cut();
-    } else {
-        node.power_cut_in_write(1 + random.below(12));
+    const bool long_outage = node.plan().listens && random.chance(20);
+    const Duration down = random.between(10ms, long_outage         ? Duration(90s)
+                                               : random.chance(70) ? Duration(3s)
+                                                                   : Duration(20s));
+    if (kind < 20) {
+        node.stop(down);
         return;  // it will start again by itself
     }
-    const bool long_outage = node.plan().listens && random.chance(20);
-    setting_.clock.after(random.between(10ms, long_outage         ? Duration(90s)
-                                              : random.chance(70) ? Duration(3s)
-                                                                  : Duration(20s)),
-                         [&node] { node.start(); });
+    if (kind >= 80) {
+        node.power_cut_in_write(1 + random.below(12));
+        return;  // so it will here
+    }
+    kind < 50 ? node.kill() : node.power_cut();
+    setting_.clock.after(down, [&node] { node.start(); });
 }
 
 /// No more faults. What stays is what a network may well be for ever: idle cuts, and boxes, as long
@@ -183,6 +197,7 @@ void World::cease() {
         node->heal();
         node->direct_path().resolves = node->proxy_path().resolves = true;
         node->direct_path().outage_until = node->proxy_path().outage_until = setting_.clock.now();
+        node->push_path().outage_until = setting_.clock.now();
         if (node->upstream() != nullptr) {
             node->upstream()->give_token(*node);
         }
