@@ -89,6 +89,9 @@ void answer_readings(Node& node, const std::string& device, const http::Target& 
             }
             http::Response response =
                 with_body(200, "text/csv; charset=utf-8", hub::readings_csv(*page));
+            if (page->missed) {
+                response.headers.emplace_back(hub::kGapHeader, to_string(page->missed->why));
+            }
             if (page->next) {
                 std::string link = "</api/devices/" + http::percent_encode(device) + "/readings?";
                 for (const auto& [name, value] : target.query) {
@@ -98,7 +101,7 @@ void answer_readings(Node& node, const std::string& device, const http::Target& 
                     }
                 }
                 response.headers.emplace_back(
-                    "Link", link + "after=" + std::to_string(*page->next) + ">; rel=\"next\"");
+                    "Link", link + "after=" + journal::to_text(*page->next) + ">; rel=\"next\"");
             }
             respond(std::move(response));
         });
