@@ -107,6 +107,20 @@ Result<std::optional<std::int64_t>> time_parameter(const http::Target& target, c
     return std::optional(time->time_since_epoch().count());
 }
 
+Result<std::optional<journal::Cursor>> cursor_parameter(const http::Target& target,
+                                                        const char* name) {
+    const std::optional<std::string> text = target.parameter(name);
+    if (!text) {
+        return std::nullopt;
+    }
+    const Result<journal::Cursor> cursor = journal::parse_cursor(*text);
+    if (!cursor) {
+        return fail(ErrorCode::invalid,
+                    std::string(name) + ": what \"next\" said before is expected");
+    }
+    return std::optional(*cursor);
+}
+
 void append_csv(std::string& out, std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
         out += text;
@@ -224,7 +238,7 @@ Result<ReadingsRequest> parse_readings_request(const std::string& device,
     request.query.channel = target.parameter("channel").value_or("");
     const auto from = time_parameter(target, "from");
     const auto to = time_parameter(target, "to");
-    const auto after = number_parameter<std::uint64_t>(target, "after");
+    const auto after = cursor_parameter(target, "after");
     const auto limit = number_parameter<std::uint64_t>(target, "limit");
     for (const Error* error :
          {from ? nullptr : &from.error(), to ? nullptr : &to.error(),
@@ -235,7 +249,7 @@ Result<ReadingsRequest> parse_readings_request(const std::string& device,
     }
     request.query.from_us = *from;
     request.query.to_us = *to;
-    request.query.after = after->value_or(0);
+    request.query.after = after->value_or(journal::Cursor{});
     request.query.limit = static_cast<std::size_t>(limit->value_or(1000));
     if (request.query.limit == 0 || request.query.limit > kMaxLimit) {
         return fail(ErrorCode::invalid,
@@ -267,7 +281,10 @@ std::string readings_json(const journal::Page& page) {
     }
     out += ']';
     if (page.next) {
-        out += R"(,"next":")" + std::to_string(*page.next) + '"';
+        out += R"(,"next":")" + journal::to_text(*page.next) + '"';
+    }
+    if (page.missed) {
+        out += R"(,"gap":{"reason":")" + std::string(to_string(page.missed->why)) + R"("})";
     }
     return out + '}';
 }

@@ -30,10 +30,19 @@ struct ReadingsRequest {
 };
 /// The query part of `GET /api/devices/{id}/readings`. Errors: invalid (names the parameter and
 /// what would be right).
+///
+/// `after` is what `next` said before: `{generation}-{position}`, or the position alone. Where the
+/// readings do not go on right behind it, the answer says so: `"gap":{"reason":…}` in JSON, the
+/// header `Holdfast-Gap: …` with CSV. Reasons: other-generation (the cursor is from another journal
+/// file), future (it is from a later state of this one, which was put back): the readings then
+/// begin with the oldest; gone (readings behind the cursor, of this device or another, were deleted
+/// since): they go on behind those.
 [[nodiscard]] Result<ReadingsRequest> parse_readings_request(const std::string& device,
                                                              const http::Target& target);
 [[nodiscard]] std::string readings_json(const journal::Page& page);
 /// RFC 4180, with a head line.
 [[nodiscard]] std::string readings_csv(const journal::Page& page);
+/// Goes with them: what is `"gap"` in JSON.
+inline constexpr const char* kGapHeader = "Holdfast-Gap";
 
 }  // namespace holdfast::api

@@ -115,14 +115,14 @@ void answer_channels(Asked& asked) {
 
 /// Where the page behind this one is, as a `Link` header tells it.
 std::string link_to_next(const std::string& device, const http::Target& target,
-                         std::uint64_t next) {
+                         journal::Cursor next) {
     std::string link = "</api/devices/" + http::percent_encode(device) + "/readings?";
     for (const auto& [name, value] : target.query) {
         if (name != "after") {
             link += http::percent_encode(name) + '=' + http::percent_encode(value) + '&';
         }
     }
-    return link + "after=" + std::to_string(next) + ">; rel=\"next\"";
+    return link + "after=" + journal::to_text(next) + ">; rel=\"next\"";
 }
 
 void answer_readings(Asked& asked) {
@@ -153,6 +153,9 @@ void answer_readings(Asked& asked) {
             }
             http::Response response =
                 with_body(200, "text/csv; charset=utf-8", readings_csv(*page));
+            if (page->missed) {
+                response.headers.emplace_back(kGapHeader, to_string(page->missed->why));
+            }
             if (page->next) {
                 response.headers.emplace_back("Link", link_to_next(device, target, *page->next));
             }

@@ -50,10 +50,18 @@ Journal::Journal(const Opened& opened, const JournalOptions& options)
       own_(opened.own),
       next_position_(opened.next_position),
       durable_(opened.next_position),
+      acknowledged_(opened.first_position),
       released_(opened.first_position),
       store_first_(opened.first_position),
-      store_end_(opened.next_position),
+      store_end_(opened.store_end),
+      generation_(opened.generation),
+      holes_(opened.holes),
+      reserved_(opened.next_position),
       used_bytes_(opened.used_bytes) {
+    for (const ConsumerPosition& consumer : opened.consumers) {
+        consumers_[consumer.name] = {consumer, consumer.position, false};
+    }
+    find_held();
     for (const Stream& stream : opened.streams) {
         streams_[stream.id] = stream;
         stream_ids_[{stream.origin, stream.epoch}] = stream.id;
@@ -217,10 +225,9 @@ void Journal::pop_front() {
     memory_.pop_front();
 }
 
-/// Durable entries are only a cache for the uplink: they make room for new ones.
+/// Durable entries are only a cache for consumers: they make room for new ones.
 void Journal::forget() {
-    while (written_ > 0 &&
-           (!options_.owes_upstream || memory_used_bytes() > options_.memory_bytes / 2)) {
+    while (written_ > 0 && (!caches() || memory_used_bytes() > options_.memory_bytes / 2)) {
         pop_front();
     }
 }
@@ -346,20 +353,6 @@ Journal::Next Journal::next(std::uint64_t position) const {
     }
     entry->handed_out = true;
     return {entry->record, false};
-}
-
-void Journal::release(std::uint64_t position, Instant now) {
-    if (position <= released_) {
-        return;
-    }
-    released_ = position;
-    durable_ = std::max(durable_, released_);
-    while (!memory_.empty() && memory_.front().record.end_position() <= released_) {
-        pop_front();
-    }
-    if (owed_deletion()) {
-        release_due_ = std::min(release_due_, now + options_.release_delay);
-    }
 }
 
 std::span<const telemetry::Channel> Journal::declarable_channels(const std::string& origin,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -112,6 +113,31 @@ public:
     /// (`kNoteBytes`), invalid (not UTF-8).
     [[nodiscard]] Result<void> note(std::string name, std::string text, Instant now);
 
+    // ---- Consumers: consumer.h is the way to use them
+
+    /// Keeps the position of a consumer, from the next write on. One that is known keeps the
+    /// position that it has; a new one begins at `position`, or, where it holds, with the oldest
+    /// record that is not given back yet. Errors: too_large (`kConsumers`, `kConsumerNameBytes`),
+    /// invalid (no name, or not UTF-8).
+    [[nodiscard]] Result<void> keep_consumer(const std::string& name, bool holds,
+                                             std::uint64_t position, Instant now);
+    /// nullptr: not known.
+    [[nodiscard]] const ConsumerPosition* consumer(std::string_view name) const;
+    /// Everything before this position is confirmed on stable storage; 0: not known there.
+    [[nodiscard]] std::uint64_t durable_consumer(std::string_view name) const;
+    /// Positions do not fall: a lower one changes nothing. It is in the next write, at most
+    /// `commit_interval` from now. Of a known consumer.
+    void confirm(std::string_view name, std::uint64_t position, Instant now);
+    /// Nothing is kept of the consumer any more, and nothing for it.
+    void end_consumer(std::string_view name, Instant now);
+    /// Whether a record that ends here may be shown: its positions will not be given again to
+    /// others, whatever happens. If not yet, the next write sees to it.
+    [[nodiscard]] bool may_show(std::uint64_t end_position);
+    /// The end of the hole that begins at `position`, if one does; else `position`.
+    [[nodiscard]] std::uint64_t past_hole(std::uint64_t position) const;
+    /// Drawn with the file.
+    [[nodiscard]] std::uint64_t generation() const { return generation_; }
+
     // ---- Storage, driven by the owner
 
     /// What is to be written now, if anything; at most one is out at a time. The caller must answer
@@ -132,7 +158,7 @@ public:
         return storage_error_ ? &*storage_error_ : nullptr;
     }
 
-    // ---- Reading, for the uplink
+    // ---- Reading, for consumers
 
     struct Next {
         std::optional<Record> record;  ///< the record at or after the position
@@ -142,12 +168,20 @@ public:
     /// it is durable: otherwise a crash would make the source send again what the hub already has
     /// under other numbers.
     [[nodiscard]] Next next(std::uint64_t position) const;
-    /// Position of the oldest record that is not acknowledged; `next_position` if there is none.
+    /// Position of the oldest record that some consumer holds; `next_position` if there is none.
     [[nodiscard]] std::uint64_t first_position() const { return released_; }
+    /// Position of the oldest record that is still there, as far as is known.
+    [[nodiscard]] std::uint64_t oldest_position() const {
+        return std::max(released_, evicted_before_);
+    }
+    /// Position of the oldest record that the hub has not acknowledged; `next_position` if there is
+    /// none.
+    [[nodiscard]] std::uint64_t first_unacknowledged() const { return acknowledged_; }
     [[nodiscard]] std::uint64_t next_position() const { return next_position_; }
     /// Behind the last row that the store holds.
     [[nodiscard]] std::uint64_t store_end() const { return store_end_; }
-    /// Everything before `position` was acknowledged by the hub: memory and rows are given back.
+    /// Everything before `position` was acknowledged by the hub: memory and rows are given back, as
+    /// far as no other consumer holds them.
     void release(std::uint64_t position, Instant now);
 
     // ---- What is known
@@ -167,7 +201,7 @@ public:
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
     [[nodiscard]] std::uint64_t own_next_seq() const { return next_seq_; }
     /// Readings that wait for the uplink's acknowledgement, on disk and in memory.
-    [[nodiscard]] std::uint64_t backlog() const { return next_position_ - released_; }
+    [[nodiscard]] std::uint64_t backlog() const;
 
 private:
     struct Entry {
@@ -186,6 +220,12 @@ private:
         bool dirty = false;
     };
 
+    struct Kept {
+        ConsumerPosition at;
+        std::uint64_t durable = 0;  ///< 0: not in the file
+        bool dirty = false;
+    };
+
     static constexpr Instant kAtOnce = Instant::min();
     static constexpr std::size_t kKeptReadings = 256;
 
@@ -198,6 +238,12 @@ private:
     [[nodiscard]] Instant records_due() const;
     [[nodiscard]] Instant linger_due() const;
     [[nodiscard]] bool owed_deletion() const;
+    [[nodiscard]] bool owes_consumers() const {
+        return !ended_.empty() || consumers_due_ != kNever;
+    }
+    void find_held();
+    void give_back(Instant now);
+    [[nodiscard]] bool caches() const { return options_.owes_upstream || !consumers_.empty(); }
 
     JournalOptions options_;
     Stream own_;
@@ -226,7 +272,9 @@ private:
     bool open_durable_first_ = false;
 
     std::uint64_t durable_ = 1;
-    std::uint64_t released_ = 1;
+    std::uint64_t acknowledged_ = 1;  ///< by the hub
+    std::uint64_t released_ = 1;      ///< by the hub, and all consumers that hold
+    std::uint64_t evicted_before_ = 1;
     std::uint64_t store_first_ = 1;  ///< rows before this one have been deleted
     std::uint64_t store_end_ = 1;    ///< behind the last row
     Instant release_due_ = kNever;
@@ -240,6 +288,15 @@ private:
     std::vector<Note> notes_;
     Instant notes_due_ = kNever;
 
+    std::map<std::string, Kept, std::less<>> consumers_;
+    std::vector<std::string> ended_;  ///< consumers, until that is written
+    Instant consumers_due_ = kNever;
+    std::uint64_t held_from_ = kNobody;  ///< the least position of those that hold
+    std::uint64_t generation_ = 0;
+    std::vector<Hole> holes_;
+    std::uint64_t reserved_ = 0;  ///< positions before this one are never given again
+    bool owes_reserve_ = false;
+
     /// The write that is out.
     struct Out {
         std::uint64_t end = 0;
@@ -249,6 +306,9 @@ private:
         std::size_t channels = 0;
         std::vector<SourcePosition> sources;
         std::vector<Note> notes;
+        std::vector<ConsumerPosition> consumers;
+        std::size_t ended = 0;
+        std::uint64_t reserve = 0;
     };
     std::optional<Out> out_;
     std::optional<Error> storage_error_;

@@ -8,16 +8,24 @@
 
 namespace holdfast::journal {
 
+namespace {
+
+/// So many positions are reserved at once: one small write for so many readings that are shown
+/// before they are stored.
+constexpr std::uint64_t kReservedPositions = 1u << 20;
+
+}  // namespace
+
 Instant Journal::first_due() const {
     if (storage_error_) {
         // Tried again even where the hub has meanwhile acknowledged all that failed: others are
         // turned away until a write succeeds.
         return kAtOnce;
     }
-    if (flushing_ && (owed_deletion() || !notes_.empty())) {
+    if (owes_reserve_ || (flushing_ && (owed_deletion() || !notes_.empty() || owes_consumers()))) {
         return kAtOnce;
     }
-    return std::min({records_due(), notes_due_, release_due_});
+    return std::min({records_due(), notes_due_, consumers_due_, release_due_});
 }
 
 Instant Journal::records_due() const {
@@ -65,6 +73,21 @@ std::optional<Write> Journal::take_write(Instant now) {
     }
     Write write;
     write.release_before = owed_deletion() ? released_ : 0;
+    write.held_from = held_from_;
+    write.reserve_before = owes_reserve_ ? next_position_ + kReservedPositions : 0;
+    // With the deletion: a consumer that is behind the oldest row would be told of a loss.
+    write.ended = ended_;
+    for (const auto& [name, kept] : consumers_) {
+        if (kept.dirty) {
+            write.consumers.push_back(kept.at);
+        }
+    }
+    consumers_due_ = kNever;
+    Out out;
+    out.release = write.release_before;
+    out.consumers = write.consumers;
+    out.ended = write.ended.size();
+    out.reserve = write.reserve_before;
     // A full disk or journal takes a deletion, which may make the room that the records need.
     const bool only_room =
         storage_error_ && storage_error_->code == ErrorCode::full && owed_deletion();
@@ -73,10 +96,11 @@ std::optional<Write> Journal::take_write(Instant now) {
         notes_due_ = kNever;
     }
     if (only_room || records_due() > now) {
-        // Only rows are to be deleted, or notes written. Readings that the hub will acknowledge in
-        // a moment stay in memory: written now, they would soon have to be deleted by a write of
-        // their own.
-        out_ = Out{0, write.release_before, std::nullopt, 0, 0, {}, write.notes};
+        // Only rows are to be deleted, or notes and the like written. Readings that the hub will
+        // acknowledge in a moment stay in memory: written now, they would soon have to be deleted
+        // by a write of their own.
+        out.notes = write.notes;
+        out_ = std::move(out);
         return write;
     }
     close_open_batch();
@@ -90,10 +114,15 @@ std::optional<Write> Journal::take_write(Instant now) {
             write.sources.push_back(source.accepted);
         }
     }
-    const std::optional<std::uint64_t> first =
-        write.records.empty() ? std::nullopt : std::optional(write.records.front().position);
-    out_ = Out{next_position_,       write.release_before, first,      new_streams_.size(),
-               new_channels_.size(), write.sources,        write.notes};
+    out.end = next_position_;
+    if (!write.records.empty()) {
+        out.first = write.records.front().position;
+    }
+    out.streams = new_streams_.size();
+    out.channels = new_channels_.size();
+    out.sources = write.sources;
+    out.notes = write.notes;
+    out_ = std::move(out);
     return write;
 }
 
@@ -105,6 +134,7 @@ void Journal::written(const Result<Written>& result, Instant now) {
         storage_error_ = result.error();
         retry_at_ = now + options_.retry_delay;
         notes_due_ = notes_.empty() ? kNever : kAtOnce;
+        consumers_due_ = out.consumers.empty() ? consumers_due_ : kAtOnce;
         return;
     }
     // A deletion that went through does not say that readings can be stored again.
@@ -114,6 +144,7 @@ void Journal::written(const Result<Written>& result, Instant now) {
     retry_at_ = now;
     used_bytes_ = result->used_bytes;
     dropped_ += result->evicted_readings;
+    evicted_before_ = std::max(evicted_before_, result->evicted_before);
     durable_ = std::max(durable_, out.end);
     while (written_ < memory_.size() && memory_[written_].record.position < out.end) {
         urgent_ -= memory_[written_].due == kAtOnce ? 1 : 0;
@@ -146,6 +177,15 @@ void Journal::written(const Result<Written>& result, Instant now) {
     std::erase_if(notes_,
                   [&](const Note& note) { return std::ranges::count(out.notes, note) > 0; });
     notes_due_ = notes_.empty() ? kNever : notes_due_;
+    for (const ConsumerPosition& written : out.consumers) {
+        if (const auto found = consumers_.find(written.name); found != consumers_.end()) {
+            found->second.durable = written.position;
+            found->second.dirty = found->second.at != written;
+        }
+    }
+    ended_.erase(ended_.begin(), ended_.begin() + static_cast<std::ptrdiff_t>(out.ended));
+    reserved_ = std::max(reserved_, out.reserve);
+    owes_reserve_ = owes_reserve_ && out.reserve == 0;
     release_due_ = owed_deletion() ? now + options_.release_delay : kNever;
     forget();
 }
@@ -156,7 +196,7 @@ void Journal::flush() {
 
 bool Journal::clean() const {
     return !out_ && open_.readings.empty() && written_ == memory_.size() && new_channels_.empty() &&
-           notes_.empty() && !owed_deletion() &&
+           notes_.empty() && !owes_consumers() && !owed_deletion() &&
            std::ranges::none_of(sources_, [](const auto& s) { return s.second.dirty; });
 }
 

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "firmware/base/error.h"
+#include "firmware/journal/cursor.h"
 #include "firmware/journal/record.h"
 #include "firmware/ports/database.h"
 #include "firmware/ports/entropy.h"
@@ -31,7 +33,7 @@ struct StoreOptions {
     std::uint64_t max_size_bytes = 256u << 20;
     WhenFull when_full = WhenFull::drop_oldest;
     /// Evicted records leave a Gap behind for the uplink to deliver. Without an uplink, eviction is
-    /// retention: nothing is owed to anyone, and no Gap is kept.
+    /// retention: a Gap is kept only where a consumer holds (`Write::held_from`).
     bool owes_upstream = true;
     ports::DatabaseOptions database;
     WriteObserver* observer = nullptr;  ///< outlives the Store
@@ -65,6 +67,19 @@ inline constexpr std::size_t kNotes = 64;
 /// Of a note's name, and of its text.
 inline constexpr std::size_t kNoteBytes = 200;
 
+/// How far a consumer has come (consumer.h): everything before `position` is confirmed.
+struct ConsumerPosition {
+    std::string name;
+    std::uint64_t position = 0;
+    bool holds = false;  ///< rows are kept until it has confirmed them
+    bool operator==(const ConsumerPosition&) const = default;
+};
+inline constexpr std::size_t kConsumers = 1000;
+/// Of a consumer's name.
+inline constexpr std::size_t kConsumerNameBytes = 200;
+
+inline constexpr std::uint64_t kNobody = std::numeric_limits<std::uint64_t>::max();
+
 /// Everything one transaction writes. Applied in the order of the members.
 struct Write {
     std::vector<Stream> streams;       ///< new ones
@@ -73,12 +88,28 @@ struct Write {
         0;  ///< records that end at or before this position were acknowledged: delete them
     std::vector<Record> records;  ///< positions ascending, above all that is stored
     std::vector<SourcePosition> sources;
-    std::vector<Note> notes;  ///< each replaces the one of its name
+    std::vector<Note> notes;         ///< each replaces the one of its name
+    std::vector<std::string> ended;  ///< consumers that are no more
+    /// Each replaces the one of its name, whose position does not fall.
+    std::vector<ConsumerPosition> consumers;
+    /// Records from this position on that are evicted leave a Gap, for a consumer holds them.
+    std::uint64_t held_from = kNobody;
+    /// Positions before this one are not given again by another run, for they may be shown before
+    /// they are stored.
+    std::uint64_t reserve_before = 0;
 };
 
 struct Written {
     std::uint64_t used_bytes = 0;
     std::uint64_t evicted_readings = 0;  ///< by this write
+    std::uint64_t evicted_before = 0;    ///< if it has evicted: only Gaps and the like stand before
+};
+
+/// Positions that stand for no record: from `first` on, up to `end`, which is not one of them.
+struct Hole {
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    bool operator==(const Hole&) const = default;
 };
 
 /// What is known when a journal has been opened.
@@ -88,8 +119,14 @@ struct Opened {
     std::vector<ChannelRow> channels;
     std::vector<SourcePosition> sources;
     std::vector<Note> notes;  ///< the one written longest ago first
+    std::vector<ConsumerPosition> consumers;
+    std::uint64_t generation = 0;  ///< of the file: drawn with it, and not 0
+    /// Above all positions that were stored, kept by a consumer, or reserved.
     std::uint64_t next_position = 1;
     std::uint64_t first_position = 0;  ///< of the oldest record; == next_position if there is none
+    std::uint64_t store_end = 1;  ///< behind the last record; == next_position if there is none
+    /// Between two runs, positions that were reserved and are not used.
+    std::vector<Hole> holes;
     std::uint64_t used_bytes = 0;
     std::int64_t newest_time_us =
         0;  ///< the greatest wall-clock time of the newest 256 records; 0: none
@@ -104,7 +141,7 @@ struct Query {
     std::string channel;                  ///< "": all
     std::optional<std::int64_t> from_us;  ///< inclusive
     std::optional<std::int64_t> to_us;    ///< exclusive
-    std::uint64_t after = 0;              ///< position; 0: from the oldest
+    Cursor after = {};                    ///< position 0: from the oldest
     std::size_t limit = 1000;
 };
 
@@ -119,8 +156,11 @@ struct QueryRow {
 
 struct Page {
     std::vector<QueryRow> rows;
-    std::optional<std::uint64_t>
-        next;  ///< `after` of the next page; there may be one even where `rows` is empty
+    /// `after` of the next page; there may be one even where `rows` is empty.
+    std::optional<Cursor> next;
+    /// Rows that should have followed `Query::after`, of this origin or others, and are not to be
+    /// had; `rows` go on behind them.
+    std::optional<Missed> missed;
 };
 
 struct StoredGap {
@@ -141,7 +181,8 @@ public:
     /// Opens or creates `directory`/journal.db, migrates it, and raises this journal's run by one
     /// durable write. A file that is not a readable journal is moved aside
     /// (journal.db.unreadable-1, -2, …), never deleted. Errors: io, full, refused (another process
-    /// has it), unsupported (written by a newer version: left alone).
+    /// has it), unsupported (written by a newer version, and not to be written by this one: left
+    /// alone).
     [[nodiscard]] static Result<Store> open(const std::filesystem::path& directory,
                                             const StoreOptions& given, ports::Entropy& entropy,
                                             Opened& opened);

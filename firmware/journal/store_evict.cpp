@@ -8,7 +8,7 @@ namespace holdfast::journal {
 namespace {
 
 /// The tables' and indexes' own pages in a journal without records, generously.
-constexpr std::uint64_t kEmptyPages = 16;
+constexpr std::uint64_t kEmptyPages = 18;
 /// An eviction makes so much more room than was asked for (a part of the size limit), so that not
 /// every write evicts.
 constexpr std::uint64_t kSparePart = 64;
@@ -132,9 +132,11 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
         }
         // A gap with the numbers of a damaged row would make them true.
         evictable_from = record ? record->end_position() : oldest->position + 1;
-        if (record && options.owes_upstream && !is_evictable(*record)) {
+        const bool is_owed = options.owes_upstream || oldest->end_position() > held_from;
+        if (record && is_owed && !is_evictable(*record)) {
             continue;
         }
+        deleted = true;
         if (auto gone = run(database, "DELETE FROM record WHERE position = ?", oldest->position);
             !gone) {
             return std::unexpected(std::move(gone).error());
@@ -146,7 +148,7 @@ Result<std::uint64_t> Store::State::evict(std::uint64_t target_bytes) {
             continue;
         }
         evicted += oldest->readings();
-        if (!options.owes_upstream) {
+        if (!is_owed) {
             continue;
         }
         Record gap = gap_in_place_of(*oldest);

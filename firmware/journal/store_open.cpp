@@ -55,8 +55,48 @@ Result<void> forget_old(ports::Database& database) {
                "WHERE newer.origin = clock_fix.origin)");
 }
 
+/// Draws the generation of a file that has none, and goes past all positions that were ever shown:
+/// a position means one record for ever, even where no row holds it any more.
+Result<void> begin_positions(ports::Database& database, ports::Entropy& entropy, Opened& opened) {
+    std::uint64_t given_before = 0;
+    auto done = for_each(database, "SELECT generation, given_before FROM node",
+                         [&](const ports::Statement& row) {
+                             opened.generation = as_unsigned(row.integer(0));
+                             given_before = as_unsigned(row.integer(1));
+                         });
+    if (!done) {
+        return done;
+    }
+    if (opened.generation == 0) {
+        opened.generation = std::max<std::uint64_t>(entropy.number(), 1);
+        done = run(database, "UPDATE node SET generation = ?", opened.generation);
+        if (!done) {
+            return done;
+        }
+    }
+    auto confirmed = number(database, "SELECT ifnull(max(position), 0) FROM consumer");
+    if (!confirmed) {
+        return std::unexpected(std::move(confirmed).error());
+    }
+    const bool is_empty = opened.first_position == opened.next_position;
+    const std::uint64_t behind_rows = opened.next_position;
+    opened.next_position =
+        std::max({behind_rows, given_before, as_unsigned(confirmed->value_or(0))});
+    if (is_empty) {
+        opened.first_position = opened.store_end = opened.next_position;
+        return run(database, "DELETE FROM hole");
+    }
+    done = run(database, "DELETE FROM hole WHERE next <= ?", opened.first_position);
+    if (done && opened.next_position > behind_rows) {
+        done = run(database, "INSERT OR REPLACE INTO hole (first, next) VALUES (?, ?)", behind_rows,
+                   opened.next_position);
+    }
+    return done;
+}
+
 Result<void> begin_run(ports::Database& database, const std::string& origin,
-                       ports::Entropy& entropy, Stream& own) {
+                       ports::Entropy& entropy, Opened& opened) {
+    Stream& own = opened.own;
     auto transaction = ports::Transaction::begin(database);
     if (!transaction) {
         return std::unexpected(std::move(transaction).error());
@@ -64,6 +104,9 @@ Result<void> begin_run(ports::Database& database, const std::string& origin,
     own = {.id = 0, .origin = origin, .epoch = {}, .through = 0};
     if (auto counted = count_up_run(database, entropy, own.epoch); !counted) {
         return counted;
+    }
+    if (auto begun = begin_positions(database, entropy, opened); !begun) {
+        return begun;
     }
     auto newest_id = number(database, "SELECT ifnull(max(id), 0) FROM stream");
     if (!newest_id) {
@@ -138,6 +181,21 @@ Result<void> load_tables(ports::Database& database, Opened& opened) {
                     {.name = std::string(row.text(0)), .text = std::string(row.text(1))});
             });
     }
+    if (done) {
+        done = for_each(database, "SELECT name, position, holds FROM consumer",
+                        [&](const ports::Statement& row) {
+                            opened.consumers.push_back({.name = std::string(row.text(0)),
+                                                        .position = as_unsigned(row.integer(1)),
+                                                        .holds = row.integer(2) != 0});
+                        });
+    }
+    if (done) {
+        done = for_each(database, "SELECT first, next FROM hole ORDER BY first",
+                        [&](const ports::Statement& row) {
+                            opened.holes.push_back({.first = as_unsigned(row.integer(0)),
+                                                    .end = as_unsigned(row.integer(1))});
+                        });
+    }
     return done;
 }
 
@@ -162,6 +220,7 @@ Result<void> look_at_ends(ports::Database& database, Opened& opened) {
     if (!first) {
         return std::unexpected(std::move(first).error());
     }
+    opened.store_end = opened.next_position;
     opened.first_position = *first ? as_unsigned(**first) : opened.next_position;
     if (*first && opened.first_position >= opened.next_position) {
         return fail(ErrorCode::corrupt, "the first record stands at position " +
@@ -183,7 +242,7 @@ Result<ports::Database> open_database(const std::filesystem::path& file,
         done = look_at_ends(*database, opened);
     }
     if (done) {
-        done = begin_run(*database, options.origin, entropy, opened.own);
+        done = begin_run(*database, options.origin, entropy, opened);
     }
     if (done) {
         done = load_tables(*database, opened);
@@ -223,7 +282,9 @@ Result<Store> Store::open(const std::filesystem::path& directory, const StoreOpt
                                                   .options = options,
                                                   .own = opened.own.epoch,
                                                   .wal_bytes = options.database.wal_bytes,
-                                                  .end_position = opened.next_position});
+                                                  .generation = opened.generation,
+                                                  .run_begin = opened.next_position,
+                                                  .end_position = opened.store_end});
     for (const Stream& stream : opened.streams) {
         state->streams.emplace(stream.id, stream);
     }

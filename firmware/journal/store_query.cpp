@@ -11,11 +11,9 @@ namespace {
 /// Work of one call: bytes of bodies decoded, and so much for each row looked at.
 constexpr std::size_t kWorkBytes = 1u << 20;
 constexpr std::size_t kRowWork = 256;
-/// SQLite's numbers have a sign.
-constexpr std::uint64_t kLastPosition = std::numeric_limits<std::int64_t>::max();
 
 /// Where the search stands in one stream of the origin.
-struct Cursor {
+struct StreamCursor {
     StreamId stream = 0;
     std::uint64_t journal = 0;
     std::uint64_t next = kDone;  ///< position of its next row
@@ -34,21 +32,24 @@ public:
         : database_(database),
           state_(state),
           query_(query),
-          limit_(std::max<std::size_t>(query.limit, 1)) {}
+          limit_(std::max<std::size_t>(query.limit, 1)),
+          end_(std::max(state.end_position, state.run_begin)) {}
 
     Result<Page> run();
 
 private:
+    /// Whether the query goes on behind its cursor, or begins with the oldest row.
+    Result<void> check_cursor();
     Result<void> find_streams();
     Result<void> find_channels();
     /// Sets `next` to the row of the stream that holds `position`, or the first after it.
-    Result<void> seek(Cursor& cursor, std::uint64_t position);
-    Result<void> advance(Cursor& cursor, std::uint64_t position);
-    Result<void> check_end(const Cursor& cursor, std::uint64_t position);
-    [[nodiscard]] Cursor& nearest();
+    Result<void> seek(StreamCursor& cursor, std::uint64_t position);
+    Result<void> advance(StreamCursor& cursor, std::uint64_t position);
+    Result<void> check_end(const StreamCursor& cursor, std::uint64_t position);
+    [[nodiscard]] StreamCursor& nearest();
     /// Takes what matches of the row under the cursor. Returns the last position that was dealt
     /// with.
-    Result<std::uint64_t> take_row(const Cursor& cursor);
+    Result<std::uint64_t> take_row(const StreamCursor& cursor);
     Result<std::uint64_t> take_batch(const Record& record, const telemetry::Batch& batch,
                                      std::uint64_t journal);
     [[nodiscard]] bool may_match(std::int64_t first_time_us, std::int64_t last_time_us) const;
@@ -58,11 +59,47 @@ private:
     Store::State& state_;
     const Query& query_;
     std::size_t limit_;
-    std::vector<Cursor> cursors_;
+    std::uint64_t end_;        ///< behind all positions given so far
+    std::uint64_t after_ = 0;  ///< of the query, unless that cannot be gone on from
+    std::vector<StreamCursor> cursors_;
     std::map<std::pair<std::uint64_t, telemetry::ChannelId>, telemetry::Channel> channels_;
     std::size_t work_ = 0;
     Page page_;
 };
+
+Result<void> Search::check_cursor() {
+    const auto [generation, after] = query_.after;
+    if (after == 0) {
+        return {};
+    }
+    if (generation != 0 && generation != state_.generation) {
+        page_.missed = Missed{.why = Missed::Why::other_generation};
+        return {};
+    }
+    if (after >= end_) {
+        page_.missed = Missed{.why = Missed::Why::future, .first = end_, .end = after};
+        return {};
+    }
+    after_ = after;
+    auto oldest = number(database_, "SELECT position FROM record ORDER BY position LIMIT 1");
+    if (!oldest) {
+        return std::unexpected(std::move(oldest).error());
+    }
+    const std::uint64_t first = *oldest ? as_unsigned(**oldest) : end_;
+    if (first <= after + 1) {
+        return {};
+    }
+    auto unused =
+        number(database_, "SELECT EXISTS (SELECT 1 FROM hole WHERE first = ? AND next = ?)",
+               after + 1, first);
+    if (!unused) {
+        return std::unexpected(std::move(unused).error());
+    }
+    if (*unused == 0) {
+        page_.missed = Missed{.why = Missed::Why::gone, .first = after + 1, .end = first};
+    }
+    return {};
+}
 
 Result<void> Search::find_streams() {
     auto found = for_each(
@@ -91,7 +128,7 @@ Result<void> Search::find_channels() {
         query_.origin, query_.channel);
 }
 
-Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
+Result<void> Search::seek(StreamCursor& cursor, std::uint64_t position) {
     bool holds_it = false;
     auto found = for_each(
         database_,
@@ -108,7 +145,7 @@ Result<void> Search::seek(Cursor& cursor, std::uint64_t position) {
     return found && !holds_it ? advance(cursor, position - 1) : found;
 }
 
-Result<void> Search::advance(Cursor& cursor, std::uint64_t position) {
+Result<void> Search::advance(StreamCursor& cursor, std::uint64_t position) {
     auto next = number(database_,
                        "SELECT position FROM record WHERE stream = ? AND position > ? "
                        "ORDER BY position LIMIT 1",
@@ -116,12 +153,12 @@ Result<void> Search::advance(Cursor& cursor, std::uint64_t position) {
     if (!next) {
         return std::unexpected(std::move(next).error());
     }
-    cursor.next = *next ? as_unsigned(**next) : Cursor::kDone;
+    cursor.next = *next ? as_unsigned(**next) : StreamCursor::kDone;
     return *next ? Result<void>{} : check_end(cursor, position);
 }
 
 /// A damaged index may end before the stream does.
-Result<void> Search::check_end(const Cursor& cursor, std::uint64_t position) {
+Result<void> Search::check_end(const StreamCursor& cursor, std::uint64_t position) {
     auto last = number(
         database_, "SELECT position FROM record WHERE stream = ? ORDER BY position DESC LIMIT 1",
         cursor.stream);
@@ -131,8 +168,8 @@ Result<void> Search::check_end(const Cursor& cursor, std::uint64_t position) {
     return *last && as_unsigned(**last) > position ? malformed_at(position) : Result<void>{};
 }
 
-Cursor& Search::nearest() {
-    return *std::ranges::min_element(cursors_, {}, &Cursor::next);
+StreamCursor& Search::nearest() {
+    return *std::ranges::min_element(cursors_, {}, &StreamCursor::next);
 }
 
 bool Search::may_match(std::int64_t first_time_us, std::int64_t last_time_us) const {
@@ -148,7 +185,7 @@ bool Search::matches(const std::optional<std::int64_t>& time_us) const {
            (!query_.to_us || *time_us < *query_.to_us);
 }
 
-Result<std::uint64_t> Search::take_row(const Cursor& cursor) {
+Result<std::uint64_t> Search::take_row(const StreamCursor& cursor) {
     auto statement = database_.prepare(
         "SELECT position, stream, kind, first_seq, last_seq, first_time, last_time, checksum, "
         "body, length(body) FROM record WHERE position = ?");
@@ -189,8 +226,7 @@ Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::
         }
         wall_minus_uptime = *fix;
     }
-    const std::uint64_t skipped =
-        query_.after >= record.position ? query_.after + 1 - record.position : 0;
+    const std::uint64_t skipped = after_ >= record.position ? after_ + 1 - record.position : 0;
     for (std::uint64_t i = skipped; i < batch.readings.size(); ++i) {
         const telemetry::Reading& reading = batch.readings[static_cast<std::size_t>(i)];
         const auto channel = channels_.find({journal, reading.channel});
@@ -216,43 +252,46 @@ Result<std::uint64_t> Search::take_batch(const Record& record, const telemetry::
 
 Result<Page> Search::run() {
     auto done = find_streams();
-    if (done && query_.after >= kLastPosition) {
-        return std::move(page_);
+    if (done) {
+        done = check_cursor();
     }
     if (done) {
         done = find_channels();
     }
-    for (Cursor& cursor : cursors_) {
+    for (StreamCursor& cursor : cursors_) {
         if (done) {
-            done = seek(cursor, query_.after + 1);
+            done = seek(cursor, after_ + 1);
         }
     }
     if (!done) {
         return std::unexpected(std::move(done).error());
     }
     for (std::uint64_t before = 0;;) {
-        Cursor& cursor = nearest();
+        StreamCursor& cursor = nearest();
         const std::uint64_t at = cursor.next;
-        if (at == Cursor::kDone) {
+        if (at == StreamCursor::kDone) {
             return std::move(page_);
         }
         auto through = take_row(cursor);
         if (!through) {
             return std::unexpected(std::move(through).error());
         }
-        if (at <= before || *through <= query_.after) {
+        if (at <= before || *through <= after_) {
             // Whoever asks for page after page would be led round in a circle.
             return malformed_at(at);
         }
         before = at;
         const bool enough = page_.rows.size() >= limit_ || work_ >= kWorkBytes;
+        if (enough && *through >= end_) {
+            return malformed_at(at);  // the next page would begin with the oldest row
+        }
         // Back to the same row where the limit was reached in its middle.
         done = enough ? seek(cursor, *through + 1) : advance(cursor, at);
         if (!done) {
             return std::unexpected(std::move(done).error());
         }
-        if (enough && nearest().next != Cursor::kDone) {
-            page_.next = *through;
+        if (enough && nearest().next != StreamCursor::kDone) {
+            page_.next = Cursor{state_.generation, *through};
         }
         if (enough) {
             return std::move(page_);

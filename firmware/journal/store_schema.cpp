@@ -1,6 +1,7 @@
 #include "firmware/journal/store_schema.h"
 
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -81,7 +82,39 @@ Result<void> add_notes(ports::Database& database) {
     )");
 }
 
-constexpr std::array<Migration, 2> kMigrations = {create, add_notes};
+/// `generation` and `given_before` (positions before it are not given again, though no row holds
+/// them) are 0 until a run begins. `oldest_writer` is the oldest schema whose programs can write
+/// the file. A step that only adds (a table, a column with a default) leaves it: programs of that
+/// schema pass over what they do not know, and an update can be rolled back. Any other step raises
+/// it.
+Result<void> add_consumers(ports::Database& database) {
+    return database.execute(R"(
+        ALTER TABLE node ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE node ADD COLUMN given_before INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE node ADD COLUMN oldest_writer INTEGER NOT NULL DEFAULT 3;
+        CREATE TABLE hole (
+            first INTEGER PRIMARY KEY,
+            next INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE consumer (
+            name TEXT PRIMARY KEY NOT NULL,
+            position INTEGER NOT NULL,
+            holds INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+    )");
+}
+
+constexpr std::array<Migration, 3> kMigrations = {create, add_notes, add_consumers};
+
+/// What a file of a newer schema says; nullopt: nothing that is understood here.
+std::optional<std::int64_t> oldest_writer(ports::Database& database) {
+    auto statement = database.prepare("SELECT oldest_writer FROM node");
+    if (!statement) {
+        return std::nullopt;
+    }
+    const auto row = statement->step();
+    return row && *row ? std::optional(statement->integer(0)) : std::nullopt;
+}
 
 }  // namespace
 
@@ -96,6 +129,9 @@ Result<void> migrate(ports::Database& database, std::span<const Migration> steps
     }
     const auto newest = static_cast<std::int64_t>(steps.size());
     if (*version > newest) {
+        if (const auto oldest = oldest_writer(database); oldest && *oldest <= newest) {
+            return {};
+        }
         return fail(ErrorCode::unsupported, "written by a newer version: schema " +
                                                 std::to_string(*version) + ", known up to " +
                                                 std::to_string(newest));

@@ -120,8 +120,12 @@ struct Store::State {
     std::int64_t wal_bytes = 0;
     std::map<StreamId, Stream> streams = {};
     std::optional<Tail> tail = {};
+    std::uint64_t generation = 0;
+    std::uint64_t run_begin = 1;                 ///< the first position of this run
     std::uint64_t end_position = 1;              ///< of the last row
     std::uint64_t evictable_from = 0;            ///< all rows before this position are gaps
+    std::uint64_t held_from = kNobody;           ///< as of the last write
+    bool deleted = false;                        ///< the present write has deleted rows
     std::optional<std::uint64_t> readings = {};  ///< stored; known once it was asked for
 
     // ---- store_write.cpp
@@ -139,6 +143,8 @@ struct Store::State {
     Result<void> raise_through(const Write& write);
     Result<void> save_sources(const Write& write);
     Result<void> save_notes(const Write& write);
+    Result<void> save_consumers(const Write& write);
+    Result<void> raise_given(const Write& write);
     [[nodiscard]] std::size_t merged_body_limit() const;
 
     // ---- store_evict.cpp

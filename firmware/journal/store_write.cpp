@@ -30,7 +30,7 @@ Result<Written> Store::State::write(const Write& write) {
     if (!transaction) {
         return std::unexpected(std::move(transaction).error());
     }
-    const auto before = std::tuple(end_position, evictable_from, readings);
+    const auto before = std::tuple(end_position, evictable_from, held_from, readings);
     Written written;
     auto done = apply(write, written);
     if (done) {
@@ -40,7 +40,7 @@ Result<Written> Store::State::write(const Write& write) {
         // The row of the tail is what it was, and its readings here are not: the next batch begins
         // a row of its own.
         tail.reset();
-        std::tie(end_position, evictable_from, readings) = before;
+        std::tie(end_position, evictable_from, held_from, readings) = before;
         for (const Stream& stream : write.streams) {
             streams.erase(stream.id);
         }
@@ -55,6 +55,7 @@ Result<Written> Store::State::write(const Write& write) {
 }
 
 Result<void> Store::State::apply(const Write& write, Written& written) {
+    deleted = false;
     auto done = add_streams(write.streams);
     if (done) {
         done = add_channels(write.channels);
@@ -65,11 +66,16 @@ Result<void> Store::State::apply(const Write& write, Written& written) {
     if (!done) {
         return done;
     }
+    if (write.held_from > held_from) {
+        evictable_from = 0;  // gaps that were kept for a consumer may be deleted now
+    }
+    held_from = write.held_from;
     auto evicted = make_room(write);
     if (!evicted) {
         return std::unexpected(std::move(evicted).error());
     }
     written.evicted_readings = *evicted;
+    written.evicted_before = *evicted > 0 ? evictable_from : 0;
     for (const Record& record : write.records) {
         if (done = append(record); !done) {
             return done;
@@ -82,7 +88,13 @@ Result<void> Store::State::apply(const Write& write, Written& written) {
     if (done) {
         done = save_sources(write);
     }
-    return done ? save_notes(write) : done;
+    if (done) {
+        done = save_notes(write);
+    }
+    if (done) {
+        done = save_consumers(write);
+    }
+    return done ? raise_given(write) : done;
 }
 
 Result<void> Store::State::add_streams(const std::vector<Stream>& added) {
@@ -139,6 +151,7 @@ Result<void> Store::State::release(std::uint64_t before) {
     if (tail && tail->record.position < end) {
         tail.reset();
     }
+    deleted = true;
     return run(database, "DELETE FROM record WHERE position < ?", end);
 }
 
@@ -312,6 +325,40 @@ Result<void> Store::State::save_notes(const Write& write) {
                                      "DELETE FROM note WHERE id NOT IN "
                                      "(SELECT id FROM note ORDER BY id DESC LIMIT ?)",
                                      std::uint64_t{kNotes});
+}
+
+Result<void> Store::State::save_consumers(const Write& write) {
+    for (const std::string& name : write.ended) {
+        if (auto done = run(database, "DELETE FROM consumer WHERE name = ?", name); !done) {
+            return done;
+        }
+    }
+    for (const ConsumerPosition& consumer : write.consumers) {
+        auto done = run(database,
+                        "INSERT INTO consumer (name, position, holds) VALUES (?, ?, ?) "
+                        "ON CONFLICT DO UPDATE SET position = max(position, excluded.position), "
+                        "holds = excluded.holds",
+                        consumer.name, consumer.position, std::int64_t{consumer.holds});
+        if (!done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+/// Positions are given on from the last row; where the last row goes, they would begin again.
+Result<void> Store::State::raise_given(const Write& write) {
+    std::uint64_t before = write.reserve_before;
+    if (deleted) {
+        auto rows = number(database, "SELECT EXISTS (SELECT 1 FROM record)");
+        if (!rows) {
+            return std::unexpected(std::move(rows).error());
+        }
+        before = *rows == 0 ? std::max(before, end_position) : before;
+    }
+    return before == 0
+               ? Result<void>{}
+               : run(database, "UPDATE node SET given_before = max(given_before, ?)", before);
 }
 
 }  // namespace holdfast::journal

@@ -18,7 +18,7 @@ TEST_GROUP(Bodies) {
         page.rows.push_back({2, 2, std::nullopt, {"u", ""}, std::string("say \"hi\"\n")});
         page.rows.push_back({3, 3, 1'500'000, {"v", ""}, Bytes{std::byte{1}, std::byte{2}}});
         page.rows.push_back({4, 4, 2'000'000, {"w", ""}, true});
-        page.next = 9;
+        page.next = journal::Cursor{0xA0, 9};
         return page;
     }
 };
@@ -28,9 +28,13 @@ TEST(Bodies, readings_as_json) {
         R"({"readings":[{"seq":1,"time":"1970-01-01T00:00:00Z","channel":"t,1","value":21.5,"unit":"°C"},)"
         R"({"seq":2,"time":null,"channel":"u","value":"say \"hi\"\n","unit":""},)"
         R"({"seq":3,"time":"1970-01-01T00:00:01.500Z","channel":"v","value":{"base64":"AQI="},"unit":""},)"
-        R"({"seq":4,"time":"1970-01-01T00:00:02Z","channel":"w","value":true,"unit":""}],"next":"9"})",
+        R"({"seq":4,"time":"1970-01-01T00:00:02Z","channel":"w","value":true,"unit":""}],"next":"a0-9"})",
         readings_json(page()).c_str());
     STRCMP_EQUAL(R"({"readings":[]})", readings_json({}).c_str());
+    journal::Page missed;
+    missed.missed = journal::Missed{.why = journal::Missed::Why::other_generation};
+    STRCMP_EQUAL(R"({"readings":[],"gap":{"reason":"other-generation"}})",
+                 readings_json(missed).c_str());
 }
 
 TEST(Bodies, readings_as_csv) {
@@ -53,7 +57,8 @@ TEST(Bodies, parameters_are_taken) {
     STRCMP_EQUAL("a", all->query.origin.c_str());
     STRCMP_EQUAL("t 1", all->query.channel.c_str());
     CHECK(all->query.from_us == 1'000'000 && all->query.to_us == 2'000'000);
-    LONGS_EQUAL(5, all->query.after);
+    CHECK(all->query.after == (journal::Cursor{0, 5}));
+    CHECK(request("?after=a0-5")->query.after == (journal::Cursor{0xA0, 5}));
     LONGS_EQUAL(7, all->query.limit);
     CHECK(all->csv);
 }
@@ -69,6 +74,8 @@ TEST(Bodies, a_bad_parameter_is_named) {
     CHECK(request("?limit=100000").has_value());
     CHECK(!request("?after=-1"));
     CHECK(!request("?after=1x"));
+    CHECK(!request("?after=xyz-1"));
+    CHECK(!request("?after=a-"));
     CHECK(!request("?after=99999999999999999999"));
 }
 

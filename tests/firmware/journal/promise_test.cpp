@@ -2,6 +2,7 @@
 #include <CppUTest/TestHarness.h>
 
 #include "firmware/ingest/push.h"
+#include "firmware/journal/consumer.h"
 #include "firmware/line/hub_end.h"
 #include "tests/firmware/journal/journal_desk.h"
 
@@ -170,4 +171,19 @@ TEST(Promise, note_loses_the_last_commit_interval_at_most) {
     desk.write();
     desk.crash();
     CHECK(desk.notes == (std::vector<Note>{{"path", "1"}}));
+}
+
+TEST(Promise, confirmed_position_of_a_consumer_loses_the_last_commit_interval_at_most) {
+    auto relay = Consumer::open(*desk.journal, {.name = "relay", .holds = true}, desk.now);
+    const std::uint64_t first = desk.push(6) - 6;
+    desk.write();
+    relay->move_to(first + 6);
+    relay->confirm(first + 2, desk.now);
+    desk.now += desk.options.commit_interval;
+    desk.write();
+    relay->confirm(first + 4, desk.now);
+    desk.now += desk.options.commit_interval - 1us;
+    desk.write();
+    desk.crash();
+    LONGS_EQUAL(first + 2, desk.journal->consumer("relay")->position);
 }

@@ -89,10 +89,10 @@ void use(Disk& disk) {
             }
         }
     }
-    for (std::optional<std::uint64_t> after = 0; after;) {
+    for (std::optional<Cursor> after = Cursor{}; after;) {
         const auto page = store->query(
             {.origin = "here", .channel = "", .from_us = {}, .to_us = {}, .after = *after});
-        CHECK_TRUE(!page || !page->next || *page->next > *after);
+        CHECK_TRUE(!page || !page->next || page->next->position > after->position);
         after = page ? page->next : std::nullopt;
     }
     (void)store->gaps("here", 10);

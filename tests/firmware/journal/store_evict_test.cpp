@@ -249,3 +249,31 @@ TEST(StoreEviction, files_stay_bounded_while_fifty_times_the_limit_goes_through)
         CHECK_TRUE(largest <= limit + (64 << 10) + (20 << 10));
     }
 }
+
+TEST(StoreEviction, without_an_uplink_a_gap_is_kept_only_where_a_consumer_holds) {
+    StoreOptions options = small_journal(disk);
+    options.owes_upstream = false;
+    Store store = open(options);
+    std::uint64_t evicted = 0;
+    std::uint64_t seq = 1;
+    for (; evicted < 30; ++seq) {
+        Write write = write_of({large_record(opened.own.id, seq, seq, 9'000)});
+        write.held_from = 11;
+        const auto written = store.write(write).value();
+        evicted += written.evicted_readings;
+        LONGS_EQUAL(written.evicted_readings > 0 ? evicted + 1 : 0, written.evicted_before);
+    }
+    auto records = store.read(0, 100 << 20).value();
+    CHECK_TRUE(records.at(0).kind == RecordKind::gap);
+    LONGS_EQUAL(11, records.at(0).first_seq);
+    LONGS_EQUAL(evicted, records.at(0).last_seq);
+    CHECK_TRUE(records.at(1).kind == RecordKind::batch);
+    // Nobody holds it any more: it goes with the next ones.
+    for (const std::uint64_t before = evicted; evicted == before; ++seq) {
+        evicted +=
+            store.write(write_of({large_record(opened.own.id, seq, seq, 9'000)}))->evicted_readings;
+    }
+    records = store.read(0, 100 << 20).value();
+    CHECK_TRUE(records.at(0).kind == RecordKind::batch);
+    LONGS_EQUAL(evicted + 1, records.at(0).first_seq);
+}

@@ -52,7 +52,9 @@ TEST_GROUP(StoreQuery) {
             if (!page->next) {
                 return rows;
             }
-            CHECK_TRUE(*page->next > query.after || query.after == 0);
+            CHECK_TRUE(page->next->position > query.after.position);
+            CHECK_TRUE(page->next->generation == opened.generation);
+            CHECK_TRUE(!page->missed);
             query.after = *page->next;
         }
     }
@@ -90,12 +92,10 @@ TEST(StoreQuery, every_reading_of_the_origin_comes_once_in_order_at_any_page_siz
                    .error()
                    .code == ErrorCode::not_found);
     query = all(100);
-    for (const std::uint64_t after : {position - 1, std::uint64_t{INT64_MAX}, UINT64_MAX}) {
-        query.after = after;
-        const auto page = store->query(query);
-        STRCMP_EQUAL("", page ? "" : page.error().message.c_str());
-        CHECK_TRUE(page->rows.empty() && !page->next);
-    }
+    query.after.position = position - 1;
+    const auto page = store->query(query);
+    STRCMP_EQUAL("", page ? "" : page.error().message.c_str());
+    CHECK_TRUE(page->rows.empty() && !page->next && !page->missed);
     LONGS_EQUAL(1'500, store->count_readings().value());
 }
 
@@ -138,4 +138,60 @@ TEST(StoreQuery, a_backlog_larger_than_a_page_of_work_is_read_in_steps) {
             LONGS_EQUAL(seq++, record.first_seq);
         }
     }
+}
+
+TEST(StoreQuery, a_cursor_of_this_file_is_gone_on_from_with_or_without_its_generation) {
+    CHECK_TRUE(store->write(write_of({batch_record(opened.own.id, 1, 1, 40)})).has_value());
+    for (const std::uint64_t generation : {std::uint64_t{0}, opened.generation}) {
+        Query query = all(100);
+        query.after = {generation, 30};
+        const auto page = store->query(query).value();
+        LONGS_EQUAL(10, page.rows.size());
+        LONGS_EQUAL(31, page.rows.at(0).seq);
+        CHECK_TRUE(!page.missed);
+    }
+}
+
+TEST(StoreQuery, a_cursor_of_another_generation_or_of_the_future_is_told_and_begins_anew) {
+    CHECK_TRUE(store->write(write_of({batch_record(opened.own.id, 1, 1, 40)})).has_value());
+    const std::uint64_t mine = opened.generation;
+    const std::pair<Cursor, Missed> cases[] = {
+        {{mine + 1, 30}, {.why = Missed::Why::other_generation}},
+        {{mine + 1, 300}, {.why = Missed::Why::other_generation}},
+        {{mine, 41}, {.why = Missed::Why::future, .first = 41, .end = 41}},
+        {{0, INT64_MAX}, {.why = Missed::Why::future, .first = 41, .end = INT64_MAX}},
+        {{mine, UINT64_MAX}, {.why = Missed::Why::future, .first = 41, .end = UINT64_MAX}}};
+    for (const auto& [after, missed] : cases) {
+        Query query = all(25);
+        query.after = after;
+        const auto page = store->query(query).value();
+        CHECK_TRUE(page.missed == missed);
+        LONGS_EQUAL(25, page.rows.size());
+        LONGS_EQUAL(1, page.rows.at(0).seq);
+        query.after = *page.next;
+        const auto second = store->query(query).value();
+        LONGS_EQUAL(15, second.rows.size());
+        CHECK_TRUE(!second.missed);
+    }
+}
+
+TEST(StoreQuery, rows_behind_a_cursor_that_are_gone_are_told) {
+    CHECK_TRUE(store
+                   ->write(write_of({batch_record(opened.own.id, 1, 1, 40),
+                                     large_record(opened.own.id, 41, 41, 5'000),
+                                     batch_record(opened.own.id, 42, 42, 10)}))
+                   .has_value());
+    Write write;
+    write.release_before = 42;
+    CHECK_TRUE(store->write(write).has_value());
+    Query query = all(100);
+    query.after = {opened.generation, 20};
+    auto page = store->query(query).value();
+    CHECK_TRUE(page.missed == (Missed{.why = Missed::Why::gone, .first = 21, .end = 42}));
+    LONGS_EQUAL(10, page.rows.size());
+    query.after = {opened.generation, 41};
+    page = store->query(query).value();
+    CHECK_TRUE(!page.missed);
+    LONGS_EQUAL(10, page.rows.size());
+    CHECK_TRUE(!store->query(all(100))->missed);
 }

@@ -116,7 +116,7 @@ TEST(StoreSchema, a_journal_that_is_open_elsewhere_is_refused) {
     CHECK_TRUE(open_store(opened).error().code == ErrorCode::refused);
 }
 
-TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
+TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_what_is_new) {
     {
         ports::Database database = open();
         CHECK_TRUE(migrate(database, migrations().first(1)).has_value());
@@ -131,6 +131,8 @@ TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
                        .has_value());
         LONGS_EQUAL(1, database.user_version().value());
     }
+    std::uint64_t generation = 0;
+    const ConsumerPosition consumer{"relay", 11, true};
     const Note note{"eth0 52:54:00:12:34:56", "direct+xhr"};
     for (int start = 1; start <= 2; ++start) {
         Opened opened;
@@ -140,6 +142,11 @@ TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
         CHECK_TRUE(opened.own.epoch == (Epoch{77, 4u + static_cast<unsigned>(start)}));
         LONGS_EQUAL(10, opened.first_position);
         LONGS_EQUAL(11, opened.next_position);
+        LONGS_EQUAL(11, opened.store_end);
+        CHECK_TRUE(opened.generation != 0 && (start == 1 || opened.generation == generation));
+        generation = opened.generation;
+        CHECK_TRUE(opened.consumers == (start == 1 ? std::vector<ConsumerPosition>{}
+                                                   : std::vector<ConsumerPosition>{consumer}));
         CHECK_TRUE(opened.channels.at(0).channel == (telemetry::Channel{"t1", "C"}));
         LONGS_EQUAL(500, opened.sources.at(0).position);
         LONGS_EQUAL(42, opened.sources.at(0).tag);
@@ -148,9 +155,52 @@ TEST(StoreSchema, a_file_of_schema_1_keeps_all_it_has_and_takes_notes) {
         CHECK_TRUE(opened.notes == (start == 1 ? std::vector<Note>{} : std::vector<Note>{note}));
         Write write;
         write.notes = {note};
+        write.consumers = {consumer};
         CHECK_TRUE(store->write(write).has_value());
     }
-    LONGS_EQUAL(2, open().user_version().value());
+    LONGS_EQUAL(3, open().user_version().value());
+}
+
+TEST(StoreSchema, a_newer_file_that_has_only_got_additions_is_written_and_they_are_left) {
+    {
+        Opened opened;
+        auto store = open_store(opened);
+        CHECK_TRUE(store->write(write_of({batch_record(opened.own.id, 1, 1, 10)})).has_value());
+    }
+    {
+        ports::Database database = open();
+        CHECK_TRUE(database
+                       .execute("CREATE TABLE t (a INTEGER NOT NULL) STRICT;"
+                                "INSERT INTO t VALUES (5);"
+                                "ALTER TABLE node ADD COLUMN more INTEGER NOT NULL DEFAULT 6;"
+                                "ALTER TABLE stream ADD COLUMN more INTEGER NOT NULL DEFAULT 7")
+                       .has_value());
+        CHECK_TRUE(database.set_user_version(9).has_value());
+    }
+    Opened opened;
+    {
+        auto store = open_store(opened);
+        CHECK_TRUE_TEXT(store.has_value(), store ? "" : store.error().message.c_str());
+        CHECK_TRUE(!opened.moved_aside);
+        CHECK_TRUE(store->write(write_of({batch_record(opened.own.id, 11, 1, 10)})).has_value());
+    }
+    ports::Database database = open();
+    LONGS_EQUAL(9, database.user_version().value());
+    LONGS_EQUAL(5, value(database));
+}
+
+TEST(StoreSchema, a_newer_file_that_only_newer_programs_may_write_is_unsupported_and_untouched) {
+    {
+        Opened opened;
+        CHECK_TRUE(open_store(opened).has_value());
+        ports::Database database = open();
+        CHECK_TRUE(database.execute("UPDATE node SET oldest_writer = 4").has_value());
+        CHECK_TRUE(database.set_user_version(4).has_value());
+    }
+    const Bytes before = disk.content("/d/journal.db");
+    Opened opened;
+    CHECK_TRUE(open_store(opened).error().code == ErrorCode::unsupported);
+    CHECK_TRUE(disk.content("/d/journal.db") == before);
 }
 
 TEST(StoreSchema, a_program_that_knows_an_older_schema_says_so_and_leaves_the_file) {
@@ -158,7 +208,7 @@ TEST(StoreSchema, a_program_that_knows_an_older_schema_says_so_and_leaves_the_fi
     CHECK_TRUE(migrate(database, migrations()).has_value());
     const auto done = migrate(database, migrations().first(1));
     CHECK_TRUE(done.error().code == ErrorCode::unsupported);
-    STRCMP_EQUAL("written by a newer version: schema 2, known up to 1",
+    STRCMP_EQUAL("written by a newer version: schema 3, known up to 1",
                  done.error().message.c_str());
-    LONGS_EQUAL(2, database.user_version().value());
+    LONGS_EQUAL(3, database.user_version().value());
 }

@@ -164,3 +164,71 @@ TEST(Store, an_observer_is_told_each_write_that_was_committed_and_no_other) {
     CHECK_TRUE(!journal.put(10).has_value());
     LONGS_EQUAL(1, observer.records);
 }
+
+TEST(Store, positions_go_on_where_all_rows_are_gone) {
+    Journaled journal(options_on(disk));
+    CHECK_TRUE(journal.put(10).has_value());
+    Write write;
+    write.release_before = 11;
+    CHECK_TRUE(journal.store->write(write).has_value());
+    for (int start = 0; start < 2; ++start) {
+        journal.reopen();
+        LONGS_EQUAL(11, journal.opened.next_position);
+        LONGS_EQUAL(11, journal.opened.first_position);
+        LONGS_EQUAL(11, journal.opened.store_end);
+        CHECK_TRUE(journal.opened.holes.empty());
+    }
+    CHECK_TRUE(journal.put(5).has_value());
+    journal.reopen();
+    LONGS_EQUAL(16, journal.opened.next_position);
+    LONGS_EQUAL(11, journal.opened.first_position);
+}
+
+TEST(Store, what_is_reserved_is_passed_by_the_next_run_and_leaves_a_hole) {
+    Journaled journal(options_on(disk));
+    Write write = write_of({batch_record(journal.opened.own.id, 1, 1, 10)});
+    write.reserve_before = 101;
+    CHECK_TRUE(journal.store->write(write).has_value());
+    for (int start = 0; start < 2; ++start) {
+        journal.reopen();
+        LONGS_EQUAL(101, journal.opened.next_position);
+        LONGS_EQUAL(11, journal.opened.store_end);
+        CHECK_TRUE(journal.opened.holes == (std::vector<Hole>{{11, 101}}));
+    }
+    journal.next_position = 101;
+    CHECK_TRUE(journal.put(10).has_value());
+    LONGS_EQUAL(2, journal.all().size());
+    // A hole before all rows means nothing to anyone.
+    write = {};
+    write.release_before = 101;
+    CHECK_TRUE(journal.store->write(write).has_value());
+    journal.reopen();
+    CHECK_TRUE(journal.opened.holes.empty());
+    LONGS_EQUAL(111, journal.opened.next_position);
+}
+
+TEST(Store, consumers_are_kept_their_positions_do_not_fall_and_are_not_given_again) {
+    Journaled journal(options_on(disk));
+    Write write;
+    write.consumers = {{"a", 5, true}, {"b", 7, false}, {"c", 900, false}};
+    CHECK_TRUE(journal.store->write(write).has_value());
+    write.ended = {"c", "b"};
+    write.consumers = {{"a", 4, true}, {"b", 3, true}};
+    CHECK_TRUE(journal.store->write(write).has_value());
+    journal.reopen();
+    CHECK_TRUE(journal.opened.consumers ==
+               (std::vector<ConsumerPosition>{{"a", 5, true}, {"b", 3, true}}));
+    LONGS_EQUAL(5, journal.opened.next_position);
+}
+
+TEST(Store, each_file_has_a_generation_of_its_own_and_keeps_it) {
+    Journaled journal(options_on(disk));
+    const std::uint64_t first = journal.opened.generation;
+    CHECK_TRUE(first != 0);
+    journal.reopen();
+    CHECK_TRUE(journal.opened.generation == first);
+    journal.store.reset();
+    CHECK_TRUE(Store::move_aside("/d", options_on(disk)).has_value());
+    journal.reopen();
+    CHECK_TRUE(journal.opened.generation != first && journal.opened.generation != 0);
+}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -47,10 +48,19 @@ public:
             opened.sources.push_back(source);
         }
         opened.notes = notes_;
-        if (!records_.empty()) {
-            opened.next_position = records_.rbegin()->second.end_position();
+        for (const auto& [name, consumer] : consumers_) {
+            opened.consumers.push_back(consumer);
+            given_before_ = std::max(given_before_, consumer.position);
         }
-        opened.first_position = records_.empty() ? opened.next_position : records_.begin()->first;
+        opened.generation = 7;
+        const bool is_empty = records_.empty();
+        opened.store_end = is_empty ? given_before_ : records_.rbegin()->second.end_position();
+        opened.next_position = std::max(opened.store_end, given_before_);
+        opened.first_position = is_empty ? opened.next_position : records_.begin()->first;
+        if (!is_empty && opened.next_position > opened.store_end) {
+            holes_.push_back({opened.store_end, opened.next_position});
+        }
+        opened.holes = holes_;
         return opened;
     }
 
@@ -65,6 +75,7 @@ public:
         channels_.insert(channels_.end(), write.channels.begin(), write.channels.end());
         while (!records_.empty() &&
                records_.begin()->second.end_position() <= write.release_before) {
+            given_before_ = std::max(given_before_, records_.begin()->second.end_position());
             records_.erase(records_.begin());
         }
         journal::Written written;
@@ -85,6 +96,13 @@ public:
         if (notes_.size() > journal::kNotes) {
             notes_.erase(notes_.begin(), notes_.end() - journal::kNotes);
         }
+        for (const std::string& name : write.ended) {
+            consumers_.erase(name);
+        }
+        for (const journal::ConsumerPosition& consumer : write.consumers) {
+            consumers_[consumer.name] = consumer;
+        }
+        given_before_ = std::max(given_before_, write.reserve_before);
         return written;
     }
 
@@ -184,6 +202,9 @@ private:
     std::vector<journal::ChannelRow> channels_;
     std::map<std::string, journal::SourcePosition> sources_;
     std::vector<journal::Note> notes_;
+    std::map<std::string, journal::ConsumerPosition> consumers_;
+    std::vector<journal::Hole> holes_;
+    std::uint64_t given_before_ = 1;
     std::map<std::uint64_t, journal::Record> records_;
 };
 
