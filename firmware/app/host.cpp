@@ -7,6 +7,7 @@
 #include "firmware/node/node.h"
 #include "platform/net/connector.h"
 #include "platform/net/listener.h"
+#include "platform/net/network_thread.h"
 #include "platform/net/tls.h"
 #include "platform/sensors/driver.h"
 #include "platform/sensors/lines.h"
@@ -48,7 +49,8 @@ node::Ports Host::ports() {
         .files = files_,
         .log = log_,
         .supervisor = supervisor_,
-        .make_worker = [this] { return std::make_unique<system::WorkerThread>(io_); },
+        .make_worker =
+            [this] { return std::make_unique<system::WorkerThread>(net::NetworkThread::of(io_)); },
         .listen = [this](ports::Acceptor& acceptor) { return listen(acceptor); },
         .make_connector = [this] { return make_connector(); },
         .make_driver =

@@ -17,6 +17,7 @@
 #include "firmware/app/token_file.h"
 #include "firmware/node/node.h"
 #include "firmware/node/server.h"
+#include "platform/net/network_thread.h"
 #include "platform/sensors/driver.h"
 #include "platform/system/log.h"
 #include "platform/system/systemd.h"
@@ -49,7 +50,7 @@ public:
             }
         });
         system::notify("READY=1");
-        io_.run();
+        net::NetworkThread::of(io_).run();
         return result_;
     }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "platform/net/network_name.h"
+#include "platform/net/network_thread.h"
 
 namespace holdfast::net {
 namespace {
@@ -48,6 +49,7 @@ std::unique_ptr<ports::Connector::Attempt> Connector::connect(bool proxied, Done
     }
     auto shared = std::make_shared<Shared>(std::move(done));
     boost::asio::co_spawn(io_, run(std::move(options), shared), boost::asio::detached);
+    NetworkThread::of(io_).asio_has_work();
     return std::make_unique<net::Attempt>(std::move(shared));
 }
 

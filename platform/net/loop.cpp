@@ -4,7 +4,6 @@
 #include <time.h>
 #include <utility>
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "platform/net/network_thread.h"
@@ -55,7 +54,7 @@ private:
 }  // namespace
 
 void Loop::post(Event event) {
-    boost::asio::post(io_, std::move(event));
+    NetworkThread::of(io_).post(std::move(event));
 }
 
 void Loop::schedule(ports::Timeout& timeout, Duration after) {

@@ -2,11 +2,10 @@
 
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 namespace holdfast::system {
 
-WorkerThread::WorkerThread(boost::asio::io_context& io) : io_(io), thread_([this] { loop(); }) {}
+WorkerThread::WorkerThread(net::NetworkThread& thread)
+    : network_(thread), thread_([this] { loop(); }) {}
 
 WorkerThread::~WorkerThread() {
     *alive_ = false;
@@ -40,7 +39,7 @@ void WorkerThread::loop() {
         lock.unlock();
         task.work();
         task.work = nullptr;
-        boost::asio::post(io_, [alive = alive_, done = std::move(task.done)]() mutable {
+        network_.post([alive = alive_, done = std::move(task.done)]() mutable {
             if (*alive) {
                 done();
             }

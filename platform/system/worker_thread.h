@@ -6,17 +6,16 @@
 #include <mutex>
 #include <thread>
 
-#include <boost/asio/io_context.hpp>
-
 #include "firmware/ports/worker.h"
+#include "platform/net/network_thread.h"
 
 namespace holdfast::system {
 
 /// A worker with a thread of its own, which lives as long as it does.
 class WorkerThread final : public ports::Worker {
 public:
-    /// `io`: of the network thread, on which `done` is called.
-    explicit WorkerThread(boost::asio::io_context& io);
+    /// `thread`: the one on which `done` is called.
+    explicit WorkerThread(net::NetworkThread& thread);
     ~WorkerThread() override;
 
     void run(Task work, Task done) override;
@@ -28,7 +27,7 @@ private:
     };
     void loop();
 
-    boost::asio::io_context& io_;
+    net::NetworkThread& network_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Pair> tasks_;
