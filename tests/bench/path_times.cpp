@@ -9,7 +9,7 @@
 #include "platform/simulated/relay.h"
 #include "tests/bench/seeds.h"
 #include "tests/bench/upgrade_gate.h"
-#include "tests/simulation/node.h"
+#include "tests/simulation/machine.h"
 
 /// `./dev bench heartbeat`: how long a gateway takes to find its way to the hub where Upgrade is
 /// blocked, and to be back after a cut. The real firmware of a gateway and a hub on the virtual
@@ -80,7 +80,13 @@ public:
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
 
-    void run(Duration duration) { setting_.clock.run_until(setting_.clock.now() + duration); }
+    void run(Duration duration) {
+        const Instant end = setting_.clock.now() + duration;
+        while (setting_.clock.next() <= end) {
+            step();
+        }
+        setting_.clock.run_until(end);
+    }
 
     struct Start {
         Duration time{};
@@ -92,7 +98,7 @@ public:
     Start start() {
         const Instant began = setting_.clock.now();
         gateway_.start();
-        measure();
+        gateway_.write_line();
         until([this] { return delivered(); });
         return {setting_.clock.now() - began, streams(),
                 uplink::name({false, client().path().transport})};
@@ -111,10 +117,10 @@ public:
         const std::uint64_t reconnects = client().engine().reconnects();
         setting_.network.cut_all(tls_ ? gateway_.proxy_path() : gateway_.direct_path(), kind);
         const Instant came = setting_.clock.now() + (kind == CutKind::silent ? 0us : latency_);
-        until([this] { return !gateway_.uplink()->live(); });
+        until([this] { return !gateway_.live(); });
         const Instant found = setting_.clock.now();
         const std::uint64_t before = streams();
-        measure();
+        gateway_.write_line();
         until([&] { return streams() > before; });
         const Instant began = setting_.clock.now();
         until([this] { return client().engine().in_flight_bytes() > 0; });
@@ -134,35 +140,30 @@ private:
         return plan;
     }
 
-    [[nodiscard]] uplink::Client& client() { return gateway_.uplink()->client(); }
-    [[nodiscard]] std::uint64_t streams() { return gateway_.uplink()->streams_opened(); }
+    [[nodiscard]] const uplink::Client& client() { return *gateway_.uplink(); }
+    [[nodiscard]] std::uint64_t streams() { return gateway_.streams_opened(); }
 
-    void measure() {
-        journal::Journal& journal = gateway_.journal();
-        Given given;
-        given.channel = "t";
-        given.value = 21.5;
-        given.true_time = setting_.wall();
-        given.time_us = given.true_time.time_since_epoch().count();
-        given.at = setting_.clock.now();
-        telemetry::Reading reading{*journal.channel({given.channel, "u"}), given.time_us,
-                                   given.value};
-        given.end_position = journal.append({.readings = {&reading, 1}}, gateway_.now().monotonic);
-        truth_.life(gateway_.epoch()).given.push_back(std::move(given));
-        gateway_.poke();
+    void step() {
+        setting_.clock.step();
+        hub_.after_event();
+        gateway_.after_event();
     }
 
     /// All that was measured is on the hub's stable storage.
     [[nodiscard]] bool delivered() {
+        if (!gateway_.up() || !hub_.up()) {
+            return false;
+        }
         const EpochKey key = gateway_.epoch();
-        return truth_.through("hub", key) == truth_.life(key).given.size() && hub_.settled();
+        return !truth_.life(key).given.empty() &&
+               truth_.through("hub", key) == truth_.life(key).given.size() && hub_.settled();
     }
 
     template <class Condition>
     void until(Condition reached) {
         const Instant limit = setting_.clock.now() + 5min;
         while (!reached()) {
-            setting_.clock.step();
+            step();
             if (!setting_.broken.empty() || setting_.clock.now() > limit) {
                 std::printf("%s\n", setting_.broken.empty() ? "not delivered within 5 minutes"
                                                             : setting_.broken.c_str());
@@ -177,7 +178,7 @@ private:
     Truth truth_;
     Gate gate_;
     simulated::Relay box_, tunnel_;
-    Node hub_, gateway_;
+    Machine hub_, gateway_;
 };
 
 // ---- Tables

@@ -26,7 +26,7 @@ constexpr Duration kStopTimeout = 4s;
 /// A line's Goodbye, and its farewell to a peer that does not answer.
 constexpr Duration kRevocation = 5s;
 constexpr std::size_t kMostEars = 64;
-constexpr std::size_t kMostStreams = 2 * 2 * (2 + uplink::kSideLineNumbers);
+constexpr std::size_t kMostStreams = 2 * 2 * (2 + uplink::kProbeLineNumbers);
 
 }  // namespace
 
@@ -119,6 +119,8 @@ node::Config Machine::config() const {
         node::Config::Sensor& polled = config.sensors.emplace_back();
         polled.driver = "simulated";
         polled.interval = plan_.feed_every;
+    }
+    if (upstream_ != nullptr || plan_.feed_every != Duration{}) {
         node::Config::Sensor& lines = config.sensors.emplace_back();
         lines.driver = "lines";
         lines.path = kLinesFile;
@@ -205,6 +207,7 @@ void Machine::hear(simulated::SocketId socket, ByteView bytes) {
 }
 
 void Machine::opens_stream() {
+    ++streams_opened_;
     if (setting_.clock.now() < not_before_) {
         setting_.violated("Goodbye is obeyed", plan_.id + " comes back too early");
     }

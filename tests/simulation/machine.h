@@ -77,6 +77,8 @@ public:
     [[nodiscard]] bool settled();
     [[nodiscard]] std::uint64_t drops() const { return drops_; }
     [[nodiscard]] std::uint64_t crashes() const { return crashes_; }
+    /// Tries to connect to its hub, since the world began.
+    [[nodiscard]] std::uint64_t streams_opened() const { return streams_opened_; }
     /// So many Goodbyes it has heard.
     [[nodiscard]] std::uint64_t goodbyes() const { return goodbyes_; }
     /// A device's line is up here, as far as this hub knows.
@@ -178,6 +180,7 @@ private:
     std::map<simulated::SocketId, GoodbyeEar> ears_;  ///< of the newest streams
     Instant not_before_{};                            ///< its hub has asked for so long
     std::uint64_t goodbyes_ = 0;
+    std::uint64_t streams_opened_ = 0;
 };
 
 }  // namespace holdfast::simulation
