@@ -45,6 +45,7 @@ struct Reader {
     std::vector<Missed> missed = {};
     std::map<StreamId, std::uint64_t> covered = {};  ///< by readings and Gaps, without a hole
     std::uint64_t confirmed = 0;                     ///< that is durable
+    int sleeps = 0;                                  ///< so many turns are not taken
 };
 
 class World {
@@ -213,6 +214,8 @@ private:
                         "numbers are missing without a Gap");
         covered = std::max(covered, record.last_seq);
         if (record.kind != RecordKind::batch) {
+            // A Gap stands at the last of the positions that were evicted.
+            reader.missed.push_back({.first = record.position, .end = record.end_position()});
             return;
         }
         const auto batch = telemetry::decode(*record.body);
@@ -252,8 +255,15 @@ private:
                     crash();
                 }
                 break;
-            default:
-                (void)turn(readers_[random_.below(readers_.size())], random_.below(20));
+            default: {
+                Reader& reader = readers_[random_.below(readers_.size())];
+                if (reader.sleeps > 0) {
+                    --reader.sleeps;
+                } else {
+                    (void)turn(reader, random_.below(20));
+                    reader.sleeps = random_.below(60) == 0 ? 100 : 0;
+                }
+            }
         }
     }
 
@@ -318,7 +328,7 @@ TEST_GROUP(ConsumerProperty){};
 TEST(ConsumerProperty, what_is_not_given_is_told_and_no_position_means_two_things) {
     std::size_t told = 0;
     std::uint64_t evicted[2] = {};
-    for (std::uint64_t seed = 1; seed <= 40; seed += kStride) {
+    for (std::uint64_t seed = 1; seed <= 24; seed += kStride) {
         std::printf("seed %llu ", static_cast<unsigned long long>(seed));
         World world({.seed = seed, .owes_upstream = seed % 2 == 0, .evicts = seed % 4 < 2});
         world.run(1'500);
