@@ -26,7 +26,8 @@ std::optional<line::GoodbyeMessage> GoodbyeEar::hear(ByteView bytes) {
     while (const std::optional<websocket::Event> event = socket_->next(rest, answers)) {
         if (event->kind == websocket::Event::Kind::binary) {
             auto message = line::from_wire(event->payload);
-            if (message && std::holds_alternative<line::GoodbyeMessage>(*message)) {
+            welcomed_ |= message && std::holds_alternative<line::WelcomeMessage>(*message);
+            if (welcomed_ && message && std::holds_alternative<line::GoodbyeMessage>(*message)) {
                 goodbye = std::get<line::GoodbyeMessage>(std::move(*message));
             }
         }

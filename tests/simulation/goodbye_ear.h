@@ -10,7 +10,8 @@
 namespace holdfast::simulation {
 
 /// Listens to one stream of a device, and hears when the hub says Goodbye on a line over a
-/// WebSocket. What else the stream carries (SockJS, answers of boxes) says nothing to it.
+/// WebSocket. What else the stream carries (SockJS, answers of boxes, trials of the network, which
+/// are never welcomed) says nothing to it.
 class GoodbyeEar {
 public:
     /// What the device has received.
@@ -21,6 +22,7 @@ private:
     http::ResponseReader head_;
     std::optional<websocket::Connection> socket_;
     bool deaf_ = false;
+    bool welcomed_ = false;
 };
 
 }  // namespace holdfast::simulation
