@@ -184,7 +184,7 @@ int run(const std::filesystem::path& config_file) {
     if (!config) {
         return kBadConfiguration;
     }
-    asio::io_context io(1);
+    asio::io_context io;
     log::info(std::string(node::kSoftware) + ": node " + config->node.id);
     Runner runner(io);
     if (const Result<node::Node*> node = runner.start(*std::move(config)); !node) {
@@ -211,7 +211,7 @@ int check(const std::filesystem::path& config_file) {
 }
 
 int demo(const std::string& address, const std::filesystem::path& directory) {
-    asio::io_context io(1);
+    asio::io_context io;
     Runner runner(io);
     Config hub;
     hub.node.id = "demo-hub";

@@ -54,7 +54,10 @@ public:
     /// one system call. What Asio is told by a descriptor or a timer runs at once; so does what is
     /// posted by a handler of Asio's. What is posted otherwise, by a stream's event or from another
     /// thread, is to go through `post`, or to be followed by `asio_has_work`: if it is not, it may
-    /// run 10 ms later. For the whole time the io_context must not be run in another way.
+    /// run 10 ms later. For the whole time the io_context must not be run in another way. It must
+    /// not have been made with the concurrency hint 1: Asio then counts what is posted to the
+    /// handler that holds the thread only when that handler ends, and would take a busy thread for
+    /// one without work.
     void run();
     /// Runs `event` on this thread, never within this call. From any thread.
     void post(std::move_only_function<void()> event);

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
     line.add_option("--port", port)->required();
     CLI11_PARSE(line, argc, argv);
     bench::raise_descriptor_limit();
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     Sessions sessions;
     net::ListenOptions options;
     options.address = "127.0.0.1:" + port;

@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
     if (samples.rows.empty()) {
         give_up("there is nothing to push");
     }
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     Pusher pusher(io, messages(samples, load.per_message), load, samples.rows.size());
     boost::asio::co_spawn(io, pusher.connect(), boost::asio::detached);
     io.run();

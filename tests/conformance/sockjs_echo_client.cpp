@@ -200,7 +200,7 @@ int run(const Options& options) {
         std::fprintf(stderr, "sockjs_echo_client: %s\n", url.error().message.c_str());
         return 2;
     }
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     EchoClient client(io, *url, options);
     client.turn();
     io.run();

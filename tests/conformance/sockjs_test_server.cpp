@@ -16,7 +16,7 @@ namespace {
 using namespace holdfast;
 
 int serve(const std::string& address) {
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     system::SystemEntropy entropy;
     conformance::SockjsServer server(io, entropy);
     net::ListenOptions options;

@@ -102,7 +102,7 @@ int run(const std::string& text, const net::ClientTlsOptions& tls_options, bool 
         }
         tls = *std::move(context);
     }
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     CaseClient client(io, *url, std::move(tls));
     client.verbose = verbose;
     client.takeover = takeover;

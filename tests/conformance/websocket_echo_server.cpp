@@ -81,7 +81,7 @@ Result<void> apply(const Options& options, conformance::EchoServer& server) {
 }
 
 int serve(const Options& options) {
-    boost::asio::io_context io(1);
+    boost::asio::io_context io;
     conformance::EchoServer server(io);
     if (const Result<void> applied = apply(options, server); !applied) {
         return failed(applied.error());

@@ -62,7 +62,7 @@ struct Peer final : StreamHandler {
 
 /// A listener and a client on one io_context, run by the test itself until something holds.
 struct Loopback {
-    boost::asio::io_context io{1};
+    boost::asio::io_context io;
     std::unique_ptr<Listener> listener;
     std::unique_ptr<Peer> server;  ///< the last connection that was accepted
     std::vector<std::unique_ptr<Peer>> earlier;

@@ -149,6 +149,26 @@ TEST(NetworkThread, what_a_stream_event_posts_runs_while_the_streams_are_held) {
     });
 }
 
+TEST(NetworkThread, many_posts_of_stream_events_do_not_end_the_run) {
+    int posted = 0;
+    int run = 0;
+    drive([&] {
+        net.client->when_bytes = [&](auto) {
+            for (int i = 0; i < 100; ++i, ++posted) {
+                thread.post([&] { ++run; });
+            }
+            if (posted < 10'000) {
+                say();
+            } else {
+                thread.post([&] { net.io.stop(); });
+            }
+        };
+        say();
+    });
+    CHECK_EQUAL(10'000, posted);
+    CHECK_EQUAL(posted, run);
+}
+
 TEST(NetworkThread, what_another_thread_posts_runs_while_the_streams_are_held) {
     std::thread other;
     until_served_in_hold([&](const std::function<void()>& done) {
