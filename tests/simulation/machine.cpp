@@ -182,6 +182,9 @@ std::unique_ptr<ports::Worker> Machine::make_worker() {
 }
 
 Duration Machine::work_took() {
+    if (stall_ != Duration{}) {
+        stalled_at_ = setting_.clock.now();
+    }
     Duration took = setting_.random.between(100us, 2ms) + std::exchange(stall_, {});
     took += plan_.sync * static_cast<std::int64_t>(disk_.counters().syncs - seen_syncs_);
     slowest_write_ = std::max(slowest_write_, took);

@@ -165,6 +165,7 @@ private:
     Duration stall_{};
     std::uint64_t seen_syncs_ = 0;
     std::uint64_t seen_failures_ = 0;
+    Instant stalled_at_{};
     Duration slowest_write_{};
     Instant storage_failed_at_{};
     bool was_live_ = false;

@@ -83,10 +83,10 @@ void Machine::check() {
     if (disk > plan_.max_size_bytes + plan_.max_size_bytes / 4 + kDiskSlackBytes) {
         setting_.violated("limits", plan_.id + " has " + std::to_string(disk) + " B on disk");
     }
-    if (program_->supervisor.would_have_ended_it()) {
+    const Instant alive_at = program_->supervisor.alive_at();
+    if (plan_.watchdog && time - alive_at > *plan_.watchdog && stalled_at_ < alive_at) {
         setting_.violated("watchdog", plan_.id + " was silent for " +
-                                          std::to_string(program_->supervisor.silence() / 1s) +
-                                          " s");
+                                          std::to_string((time - alive_at) / 1s) + " s");
     }
     check_revoked();
     if (uplink() != nullptr) {

@@ -2,13 +2,13 @@
 
 #include <CppUTest/TestHarness.h>
 
-#include "tests/firmware/uplink/line_simulation.h"
+#include "platform/simulated/random.h"
 
 using namespace holdfast;
 using namespace holdfast::hub;
 
 TEST_GROUP(TokenTable) {
-    simulation::Random random{4};
+    simulated::Random random{4};
     TokenTable table;
     WallTime now{std::chrono::seconds(1'790'000'000)};
 };

@@ -5,9 +5,12 @@
 #include <vector>
 
 #include "firmware/journal/journal.h"
-#include "tests/firmware/uplink/line_simulation.h"
+#include "platform/simulated/random.h"
+#include "tests/firmware/journal/model_store.h"
 
 namespace holdfast::simulation {
+
+using simulated::Random;
 
 /// A journal over the model store, with a hand for the storage thread and one for the hub.
 struct Desk {
@@ -23,7 +26,7 @@ struct Desk {
     }
     /// Power fails, and comes back.
     void crash() {
-        store.crash(0);
+        store.crash();
         open();
     }
     std::uint64_t add(std::size_t count, journal::Promise promise,

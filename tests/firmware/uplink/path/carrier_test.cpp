@@ -10,7 +10,7 @@
 #include "firmware/http/message.h"
 #include "firmware/sockjs/frames.h"
 #include "firmware/websocket/handshake.h"
-#include "tests/firmware/uplink/line_simulation.h"
+#include "platform/simulated/random.h"
 
 // Redefines new, so it comes last.
 #include <CppUTest/TestHarness.h>
@@ -29,7 +29,7 @@ Bytes bytes_of(std::string_view text) {
 /// One carrier, and the test in the place of its owner and of the far end. Orders and events are
 /// told as words.
 struct PassageDesk {
-    simulation::Random random{5};
+    simulated::Random random{5};
     websocket::DeflateContexts contexts;
     Instant now{100s};
     CarrierOptions options;

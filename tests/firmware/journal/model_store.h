@@ -11,29 +11,13 @@
 
 namespace holdfast::simulation {
 
-/// What a node keeps through a crash. The simulation drives the journal's engines over it either
-/// way: over SQLite on a simulated disk, or over a model that is a hundred times faster.
-class Storage {
-public:
-    virtual ~Storage() = default;
-    /// The program starts.
-    [[nodiscard]] virtual journal::Opened open(ports::Entropy& entropy) = 0;
-    [[nodiscard]] virtual Result<journal::Written> write(const journal::Write& write) = 0;
-    [[nodiscard]] virtual Result<std::vector<journal::Record>> read(std::uint64_t position,
-                                                                    std::size_t max_bytes) = 0;
-    /// Power fails.
-    virtual void crash(std::uint64_t seed) = 0;
-    virtual void fail_next() = 0;
-    virtual void heal() = 0;
-};
-
 /// Does in memory what store.h promises: merges small batches, evicts the oldest, leaves gaps.
-class ModelStore : public Storage {
+class ModelStore {
 public:
     ModelStore(std::string origin, std::size_t max_readings, bool owes_upstream)
         : origin_(std::move(origin)), max_readings_(max_readings), owes_upstream_(owes_upstream) {}
 
-    journal::Opened open(ports::Entropy& entropy) override {
+    [[nodiscard]] journal::Opened open(ports::Entropy& entropy) {
         if (journal_ == 0) {
             journal_ = entropy.number();
         }
@@ -64,7 +48,7 @@ public:
         return opened;
     }
 
-    Result<journal::Written> write(const journal::Write& write) override {
+    [[nodiscard]] Result<journal::Written> write(const journal::Write& write) {
         if (failures_ > 0) {
             --failures_;
             return fail(ErrorCode::full, "the model disk is full");
@@ -106,8 +90,8 @@ public:
         return written;
     }
 
-    Result<std::vector<journal::Record>> read(std::uint64_t position,
-                                              std::size_t max_bytes) override {
+    [[nodiscard]] Result<std::vector<journal::Record>> read(std::uint64_t position,
+                                                            std::size_t max_bytes) {
         std::vector<journal::Record> out;
         std::size_t bytes = 0;
         for (const auto& [at, record] : records_) {
@@ -122,9 +106,11 @@ public:
         return out;
     }
 
-    void crash(std::uint64_t /*seed*/) override { failures_ = 0; }
-    void fail_next() override { ++failures_; }
-    void heal() override { failures_ = 0; }
+    /// Power fails, and comes back.
+    void crash() { failures_ = 0; }
+    /// The next write fails; called n times, so do the next n.
+    void fail_next() { ++failures_; }
+    void heal() { failures_ = 0; }
 
 private:
     static constexpr std::size_t kRowReadings = 24;
