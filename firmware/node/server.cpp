@@ -213,11 +213,14 @@ const hub::TokenTable& Server::tokens() {
         tokens_state_ = state;  // taken before the file is read: a later change is seen next time
         Result<hub::TokenTable> read =
             load_tokens(node_.ports().files, node_.config().node.data_dir);
+        const std::string problem = read ? "" : read.error().message;
         if (read) {
             tokens_ = *std::move(read);
-        } else {
-            node_.log().error("hub: " + read.error().message +
-                              "; the tokens known before stay in force");
+        } else if (read.error().code == ErrorCode::io) {
+            tokens_state_.reset();  // it may be readable next time without being changed
+        }
+        if (problem != std::exchange(tokens_problem_, problem) && !problem.empty()) {
+            node_.log().error("hub: " + problem + "; the tokens known before stay in force");
         }
     }
     return tokens_;

@@ -101,7 +101,8 @@ private:
     std::map<std::string, std::vector<LineEndpoint*>> ungreeted_;
     bool held_back_ = false;
     hub::TokenTable tokens_;
-    std::optional<ports::FileState> tokens_state_;
+    std::optional<ports::FileState> tokens_state_;  ///< nullopt: to be read whatever it is
+    std::string tokens_problem_;                    ///< logged already; "": none
     Instant next_token_check_{};
     Instant next_log_{};
     std::uint64_t not_logged_ = 0;
