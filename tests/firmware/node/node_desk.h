@@ -60,6 +60,10 @@ public:
 
     /// The test fails if the program does not start.
     void start();
+    void start_with_listener() {
+        static_cast<void>(listens());
+        start();
+    }
     [[nodiscard]] Result<void> try_start();
     /// An orderly stop; how long it took. The program is gone afterwards.
     Duration stop();
