@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iterator>
 #include <utility>
+#include <vector>
 
+#include "firmware/base/check.h"
 #include "firmware/ingest/append.h"
 #include "firmware/telemetry/json.h"
 
@@ -14,6 +16,17 @@ namespace {
 constexpr Duration kLogInterval = std::chrono::seconds(10);
 /// Of a line that is no reading, in the log.
 constexpr std::size_t kQuotedBytes = 80;
+
+/// Why one of these readings cannot be taken; "" if all can.
+std::string refusal(journal::Journal& journal,
+                    const std::vector<telemetry::JsonReading>& readings) {
+    for (const telemetry::JsonReading& reading : readings) {
+        if (const auto channel = journal.channel(reading.channel); !channel) {
+            return channel.error().message;
+        }
+    }
+    return "";
+}
 
 }  // namespace
 
@@ -40,9 +53,11 @@ void LineInput::take(std::span<const std::string_view> lines, ports::LinePositio
             continue;
         }
         auto parsed = telemetry::parse_readings(line);
-        if (!parsed) {
+        const std::string problem =
+            parsed ? refusal(context_.shared.journal, *parsed) : parsed.error().message;
+        if (!problem.empty()) {
             all_well = false;
-            pass_over(parsed.error().message + ": " + std::string(line.substr(0, kQuotedBytes)));
+            pass_over(problem + ": " + std::string(line.substr(0, kQuotedBytes)));
             continue;
         }
         std::ranges::move(*parsed, std::back_inserter(readings));
@@ -53,12 +68,8 @@ void LineInput::take(std::span<const std::string_view> lines, ports::LinePositio
         append_readings(context_.shared, readings, context_.timekeeper.stamp(now),
                         remembers ? journal::Promise::now : journal::Promise::by_deadline,
                         remembers ? &source : nullptr, now.monotonic);
-    if (end) {
-        state_.last_time = now.wall;
-    } else {
-        all_well = false;
-        pass_over(end.error().message);
-    }
+    HOLDFAST_CHECK(end);  // all channels are known
+    state_.last_time = now.wall;
     if (all_well) {
         state_.last_error.clear();
     }

@@ -1,6 +1,7 @@
 #include "firmware/ingest/polled_sensor.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "firmware/ingest/append.h"
@@ -30,11 +31,20 @@ PolledSensor::PolledSensor(InputContext& context, const SensorOptions& options,
 void PolledSensor::sample(Now now) {
     std::vector<ports::Sample> samples;
     const Result<void> result = driver_->sample(samples);
-    state_.report(context_.log, result ? "" : result.error().message);
     failures_ = !result && samples.empty() ? failures_ + 1 : 0;
     const Duration wait = options_.interval * (std::int64_t{1} << std::min(failures_, 16));
     due_ = next_multiple(now.monotonic, std::max(options_.interval, std::min(wait, kLongestRetry)));
     state_.channels = std::max(state_.channels, samples.size());
+    std::string problem = result ? "" : result.error().message;
+    // Before the filter: a channel that is refused is an error also while its value stays the same.
+    std::erase_if(samples, [&](const ports::Sample& sample) {
+        const auto channel = context_.shared.journal.channel(sample.channel);
+        if (!channel && problem.empty()) {
+            problem = channel.error().message;
+        }
+        return !channel;
+    });
+    state_.report(context_.log, problem);
     if (filter_) {
         filter_->apply(samples);
     }
@@ -50,10 +60,6 @@ void PolledSensor::append(std::vector<ports::Sample>& samples, Now now) {
     batch.boot = stamp.boot;
     for (ports::Sample& sample : samples) {
         const auto channel = context_.shared.journal.channel(sample.channel);
-        if (!channel) {
-            state_.report(context_.log, channel.error().message);
-            continue;
-        }
         batch.readings.push_back({*channel, stamp.time_us, std::move(sample.value)});
     }
     append_own(context_.shared, batch, journal::Promise::by_deadline, nullptr, false,

@@ -63,12 +63,10 @@ Config::Uplink& NodeDesk::uplinks_to(const std::string& host) {
     return uplink;
 }
 
-Result<void> NodeDesk::try_start() {
-    supervisor_ = std::make_unique<simulated::Supervisor>(world_.clock, watchdog);
-    loop_ = std::make_unique<simulated::Loop>(world_.clock, machine);
+Ports NodeDesk::ports() {
     ports::DatabaseOptions database;
     database.vfs = disk.name();
-    const Ports ports{
+    return {
         .loop = *loop_,
         .clock = machine,
         .entropy = random_,
@@ -83,8 +81,13 @@ Result<void> NodeDesk::try_start() {
                                              .work_took = [this] { return storage_takes; }});
             },
         .listen = [this](ports::Acceptor& acceptor) -> Result<std::unique_ptr<ports::Listener>> {
+            if (listen_error) {
+                return std::unexpected(*listen_error);
+            }
+            simulated::SimulatedStreamOptions options;
+            options.heard = [this](simulated::SocketId, ByteView bytes) { append(heard, bytes); };
             return std::make_unique<simulated::Listener>(world_.clock, world_.network, host_,
-                                                         acceptor);
+                                                         acceptor, options);
         },
         .make_connector = [this]() -> Result<std::unique_ptr<ports::Connector>> {
             return std::make_unique<simulated::Connector>(
@@ -102,7 +105,12 @@ Result<void> NodeDesk::try_start() {
                                                                start, std::move(handler));
             },
         .database = database};
-    Result<std::unique_ptr<Node>> started = Node::start(ports, config);
+}
+
+Result<void> NodeDesk::try_start() {
+    supervisor_ = std::make_unique<simulated::Supervisor>(world_.clock, watchdog);
+    loop_ = std::make_unique<simulated::Loop>(world_.clock, machine);
+    Result<std::unique_ptr<Node>> started = Node::start(ports(), config);
     if (!started) {
         loop_.reset();
         return std::unexpected(std::move(started).error());
@@ -133,6 +141,15 @@ void NodeDesk::kill() {
     node_.reset();
     loop_.reset();
     world_.network.kill(host_);
+}
+
+std::filesystem::path NodeDesk::move_journal_aside() {
+    const Ports of_the_run = ports();
+    node_.reset();
+    const Result<std::filesystem::path> moved = node::move_journal_aside(of_the_run, config);
+    loop_.reset();
+    world_.network.kill(host_);
+    return moved.value_or("");
 }
 
 std::uint64_t NodeDesk::durable_readings() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,11 +61,17 @@ public:
 
     /// The test fails if the program does not start.
     void start();
+    void start_with_listener() {
+        static_cast<void>(listens());
+        start();
+    }
     [[nodiscard]] Result<void> try_start();
     /// An orderly stop; how long it took. The program is gone afterwards.
     Duration stop();
     /// The program ends without a word.
     void kill();
+    /// What the owner of a node does whose journal is damaged; where it was moved to.
+    std::filesystem::path move_journal_aside();
 
     [[nodiscard]] Node& node() { return *node_; }
     [[nodiscard]] bool up() const { return node_ != nullptr; }
@@ -93,9 +100,13 @@ public:
     std::map<std::string, simulated::LineFile> line_files;
     simulated::Path* path = nullptr;  ///< to the hub
     std::uint64_t corruptions = 0;
+    std::optional<Error> listen_error;  ///< the listener cannot be opened
+    Bytes heard;                        ///< by the streams of the listener
     hub::TokenTable tokens;
 
 private:
+    [[nodiscard]] Ports ports();
+
     World& world_;
     std::string host_;
     simulated::Random random_;
