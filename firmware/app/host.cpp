@@ -41,6 +41,16 @@ std::size_t connection_limit(std::uint64_t wanted) {
 Host::Host(boost::asio::io_context& io, node::Config config)
     : io_(io), config_(std::move(config)), loop_(io) {}
 
+Result<void> Host::make_data_directory() const {
+    std::error_code error;
+    std::filesystem::create_directories(config_.node.data_dir, error);
+    if (error) {
+        return fail(ErrorCode::io, "node.data_dir " + config_.node.data_dir.string() +
+                                       " cannot be made: " + error.message());
+    }
+    return {};
+}
+
 node::Ports Host::ports() {
     return {
         .loop = loop_,

@@ -21,6 +21,8 @@ public:
     Host& operator=(const Host&) = delete;
 
     [[nodiscard]] const node::Config& config() const { return config_; }
+    /// Makes node.data_dir where it is not there yet; before a node is started. Errors: io.
+    [[nodiscard]] Result<void> make_data_directory() const;
     [[nodiscard]] node::Ports ports();
 
 private:

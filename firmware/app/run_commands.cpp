@@ -64,6 +64,9 @@ private:
     };
 
     Result<void> start(Running& running) {
+        if (Result<void> made = running.host.make_data_directory(); !made) {
+            return made;
+        }
         Result<std::unique_ptr<node::Node>> node =
             node::Node::start(running.host.ports(), running.host.config());
         if (!node) {

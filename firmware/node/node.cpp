@@ -69,12 +69,6 @@ Node::~Node() {
 
 Result<void> Node::open_journal() {
     const std::filesystem::path& directory = config_.node.data_dir;
-    std::error_code error;
-    std::filesystem::create_directories(directory, error);
-    if (error) {
-        return fail(ErrorCode::io,
-                    "node.data_dir " + directory.string() + " cannot be made: " + error.message());
-    }
     const journal::StoreOptions store_options = store_options_of(ports_, config_);
     journal::Opened opened;
     Result<journal::Store> store =
