@@ -231,6 +231,26 @@ TEST(Session, a_peer_that_does_not_take_its_answers_is_not_read_from) {
     LONGS_EQUAL(kQuestions + 1, peer.messages.size());
 }
 
+TEST(Session, a_peer_that_is_held_back_is_not_taken_for_silent) {
+    hub.kill();
+    hub.config.journal.memory_bytes = 64u << 10;
+    hub.start();
+    SocketClient peer(world);
+    LONGS_EQUAL(101, peer.open("/v1/push"));
+    hub.storage_takes = 5min;
+    const std::string large(10'000, 'x');
+    for (int i = 0; i < 100 && hub.node().journal().room() > 0; ++i) {
+        peer.text(R"({"channel":"t","value":")" + large + R"("})");
+    }
+    LONGS_EQUAL(0, hub.node().journal().room());
+    world.pass(2min);  // its pongs are not read
+    CHECK_FALSE(peer.ended_here);
+    hub.storage_takes = 1ms;
+    world.pass(4min);
+    CHECK_FALSE(peer.ended_here);
+    CHECK_FALSE(peer.messages.empty());
+}
+
 // ---- The end
 
 TEST(Session, nothing_follows_our_close_frame) {
