@@ -65,8 +65,9 @@ public:
     }
 
     void connect() {
-        push_ = std::make_unique<ingest::PushSession>(hub::Shared{*desk_.journal, fleet_, live_},
-                                                   std::string(numbered_ ? kSource : ""), kLimits);
+        push_ =
+            std::make_unique<ingest::PushSession>(hub::Shared{*desk_.journal, fleet_, live_},
+                                                  std::string(numbered_ ? kSource : ""), kLimits);
         before_this_connection_ = values_.size();
         HOLDFAST_CHECK(push_->greeting().has_value() == numbered_);
     }
