@@ -41,10 +41,10 @@ Result<void> Uplink::change(Event event, Instant now) {
 
 /// For events that this node itself brings about.
 bool Uplink::change_or_give_up(Event event, Instant now) {
-    Result<void> changed = change(event, now);
+    const Result<void> changed = change(event, now);
     if (!changed) {
         notices_.push_back(changed.error().message);
-        give_up_ = std::move(changed).error();
+        give_up_ = changed.error();
     }
     return changed.has_value();
 }
