@@ -95,7 +95,7 @@ TEST(LineInput, lines_become_readings_with_the_position_behind_them) {
     STRCMP_EQUAL("lines:/log", write->sources[0].name.c_str());
     LONGS_EQUAL(file.inode(), write->sources[0].tag);
     LONGS_EQUAL(3, file.lines_before(write->sources[0].position));
-    std::size_t readings = 0;
+    std::uint64_t readings = 0;
     for (const journal::Record& record : write->records) {
         readings += record.last_seq - record.first_seq + 1;
     }

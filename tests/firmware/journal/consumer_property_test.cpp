@@ -219,7 +219,7 @@ private:
             return;
         }
         const auto batch = telemetry::decode(*record.body);
-        for (std::uint64_t i = 0; i < batch->readings.size(); ++i) {
+        for (std::size_t i = 0; i < batch->readings.size(); ++i) {
             const Number number{record.stream, record.first_seq + i};
             CHECK_TRUE(batch->readings[i].value == telemetry::Value(value_of(number.second)));
             const auto [at, is_new] = reader.seen.emplace(record.position + i, number);

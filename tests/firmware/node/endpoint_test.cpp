@@ -54,7 +54,7 @@ TEST(Endpoint, binary_on_a_push_is_1003) {
 TEST(Endpoint, a_push_beyond_the_largest_message_is_1009) {
     SocketClient push(world);
     LONGS_EQUAL(101, push.open("/v1/push"));
-    push.text(std::string(hub.config.listen->max_message_bytes + 1, ' '));
+    push.text(std::string(static_cast<std::size_t>(hub.config.listen->max_message_bytes) + 1, ' '));
     world.settle();
     LONGS_EQUAL(1009, push.close_code.value_or(0));
 }
