@@ -25,7 +25,7 @@ TEST_GROUP(Loop) {
     boost::asio::io_context io;
     net::Loop loop{io};
 
-    void run() {
+    void drive() {
         net::NetworkThread::of(io).run();
     }
 };
@@ -38,7 +38,7 @@ TEST(Loop, events_run_in_their_order_and_never_within_the_call) {
     });
     loop.post([&] { order.push_back(1); });
     CHECK(order.empty());
-    run();
+    drive();
     CHECK((order == std::vector<int>{0, 1, 2}));
 }
 
@@ -47,7 +47,7 @@ TEST(Loop, a_timer_fires_at_its_deadline_and_not_before) {
     Instant fired{};
     const auto timer = loop.make_timer([&] { fired = system::monotonic_now(); });
     timer->arm(deadline);
-    run();
+    drive();
     CHECK(fired >= deadline);
 }
 
@@ -64,7 +64,7 @@ TEST(Loop, a_timer_can_be_moved_disarmed_and_destroyed_in_its_own_call) {
     timer->arm(system::monotonic_now() + 1h);
     timer->arm(Instant{});  // long past: at once, and not within this call
     LONGS_EQUAL(0, calls);
-    run();
+    drive();
     LONGS_EQUAL(1, calls);
 }
 
@@ -82,6 +82,6 @@ TEST(Loop, a_timeout_expires_once_unless_it_is_cancelled) {
         cancelled.cancel();
     }
     loop.schedule(expiry, 1ms);
-    run();
+    drive();
     LONGS_EQUAL(1, calls);
 }
