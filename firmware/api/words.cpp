@@ -112,7 +112,7 @@ std::string learned_words(const json::object& uplink) {
     if (!text_of(uplink, "cut_kind").empty()) {
         words = cut_words(uplink) + "; " + count;
     } else if (uplink.if_contains("probes_blocked") != nullptr) {
-        words = "nothing: no side lines can be opened on this path";
+        words = "nothing: no probe lines can be opened on this path";
     } else {
         words = "learning: " + count + " so far" +
                 (safe ? "; idle for " + span(*safe) + " is safe" : "");

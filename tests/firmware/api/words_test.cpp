@@ -57,7 +57,7 @@ TEST(UplinkWords, a_lifetime_of_lines_is_told_beside_the_cut) {
 TEST(UplinkWords, while_nothing_is_learned_the_probes_so_far_are_told) {
     learned_is("learning: 0 probes so far", R"({"probes":0})");
     learned_is("learning: 3 probes so far; idle for 11 s is safe", R"({"probes":3,"safe_s":10.6})");
-    learned_is("nothing: no side lines can be opened on this path",
+    learned_is("nothing: no probe lines can be opened on this path",
                R"({"probes":3,"probes_blocked":true})");
 }
 
