@@ -1,7 +1,6 @@
 #include "platform/net/loop.h"
 
 #include <algorithm>
-#include <time.h>
 #include <utility>
 
 #include <boost/asio/steady_timer.hpp>
@@ -10,14 +9,6 @@
 
 namespace holdfast::net {
 namespace {
-
-/// CLOCK_BOOTTIME, from which firmware's instants are.
-Instant boot_time() {
-    timespec time{};
-    ::clock_gettime(CLOCK_BOOTTIME, &time);
-    return Instant(std::chrono::duration_cast<Duration>(std::chrono::seconds(time.tv_sec) +
-                                                        std::chrono::nanoseconds(time.tv_nsec)));
-}
 
 class Timer final : public ports::Timer {
 public:

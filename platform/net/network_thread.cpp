@@ -6,18 +6,13 @@
 #include <boost/asio/post.hpp>
 
 namespace holdfast::net {
-namespace {
 
-/// CLOCK_BOOTTIME: after a suspend, connections that were silent all the while are found out at
-/// once.
 Instant boot_time() {
     timespec time{};
     ::clock_gettime(CLOCK_BOOTTIME, &time);
     return Instant(std::chrono::duration_cast<Duration>(std::chrono::seconds(time.tv_sec) +
                                                         std::chrono::nanoseconds(time.tv_nsec)));
 }
-
-}  // namespace
 
 NetworkThread::NetworkThread(boost::asio::execution_context& context)
     : service(context),

@@ -17,6 +17,10 @@ namespace holdfast::net {
 
 using ports::Timeout;
 
+/// CLOCK_BOOTTIME: after a suspend, connections that were silent all the while are found out at
+/// once.
+[[nodiscard]] Instant boot_time();
+
 /// What all connections of one network thread share: the receive buffer, a spare block for sending,
 /// and the wheel of timeouts, which ticks only while something is scheduled. One for each
 /// io_context, made on first use, and used by the io_context's single thread only.
